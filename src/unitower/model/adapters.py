@@ -52,6 +52,9 @@ class AdaptedLinear(nn.Module):
         self.lora_B[name] = nn.Parameter(torch.zeros(rows, r, device=device, dtype=torch.float32))
         self.lora[name] = lora
 
+    def remove_adapter(self, name: str) -> None:
+        del self.lora_A[name], self.lora_B[name], self.lora[name]
+
     def low_rank(self, x: Tensor, name: str) -> Tensor:
         """scale * B A x of one adapter, [rows, sum(out)]."""
         projections, lora = len(self.out_features), self.lora[name]

@@ -26,7 +26,7 @@ from unitower.model.config import LoraConfig, ModelConfig
 from unitower.model.embedder import Embedder
 
 INDEX = "model.safetensors.index.json"
-ADAPTERS = "adapters"
+ADAPTERS, ADAPTER_CONFIG, ADAPTER_MODEL = "adapters", "adapter_config.json", "adapter_model.safetensors"
 NOT_NEEDED = {"lm_head.weight"}
 """Tensors of generative checkpoints that an embedding tower has no use for."""
 
@@ -148,8 +148,8 @@ class TensorFiles:
     def shape(self, name: str) -> tuple[int, ...]:
         return self._where[name][2]
 
-    def place(self, name: str) -> str:
-        return str(self._where[name][0])
+    def place(self, name: str) -> Path:
+        return self._where[name][0]
 
     def read(self, name: str) -> Tensor:
         path, spelled, _ = self._where[name]
@@ -165,17 +165,17 @@ def read_checkpoint(folder: str | Path, *, device: str | torch.device = "cpu", d
     """
     folder = Path(folder)
     config = ModelConfig.read(folder)
+    adapters = folder / ADAPTERS
+    lora = LoraConfig.read(adapters / ADAPTER_CONFIG) if config.adapter_names or (adapters / ADAPTER_MODEL).exists() else None
     with torch.device("meta"):
         embedder = Embedder(config)
+        for name in config.adapter_names:
+            assert lora is not None
+            embedder.add_adapter(name, lora)
     with TensorFiles(weight_files(folder)) as tensors:
         fill(embedder, base_layout(config), tensors, ignore=NOT_NEEDED, device=device, dtype=dtype)
-    adapters = folder / ADAPTERS
-    if config.adapter_names or adapters.exists():
-        lora = LoraConfig.read(adapters / "adapter_config.json")
-        with torch.device("meta"):
-            for name in config.adapter_names:
-                embedder.add_adapter(name, lora)
-        with TensorFiles([adapters / "adapter_model.safetensors"], adapters=True) as tensors:
+    if lora is not None:
+        with TensorFiles([adapters / ADAPTER_MODEL], adapters=True) as tensors:
             fill(embedder, adapter_layout(config), tensors, device=device, dtype=torch.float32, rank=lora.r)
     embedder.requires_grad_(False)
     return embedder.eval()
@@ -215,7 +215,7 @@ def fill(
     missing, left_over = sorted(expected - tensors.names), sorted(tensors.names - expected - set(ignore))
     if missing or left_over:
         lines = [f"{len(missing)} missing: {few(missing)}"] * bool(missing)
-        lines += [f"{len(left_over)} left over: {few(left_over)}"] * bool(left_over)
+        lines += [f"{len(left_over)} left over: {few([f'{name} ({tensors.place(name).name})' for name in left_over])}"] * bool(left_over)
         raise CheckpointError(f"{tensors.folder}: the tensors do not fit the configuration; {'; '.join(lines)}.")
     parameters = dict(embedder.named_parameters())
     for ours, theirs in layout.items():
@@ -278,8 +278,8 @@ def write_checkpoint(
             f"the tower has adapters {sorted(embedder.lora)}, its configuration names {sorted(config.adapter_names)}: "
             "task_names and role_adapters must name every adapter, and no other."
         )
-    if len(set(embedder.lora.values())) > 1:
-        raise CheckpointError(f"adapters of a checkpoint share rank, alpha and dropout; these differ: {embedder.lora}.")
+    if len({(lora.r, lora.scale) for lora in embedder.lora.values()}) > 1:
+        raise CheckpointError(f"the adapters of a checkpoint have one rank and scale; these differ: {embedder.lora}.")
     folder.mkdir(parents=True, exist_ok=True)
     if like is not None and Path(like).resolve() != folder.resolve():
         copy_companions(Path(like), folder)
@@ -300,14 +300,12 @@ def write_checkpoint(
     if embedder.lora:
         adapters = folder / ADAPTERS
         adapters.mkdir(exist_ok=True)
-        write_tensors(adapters / "adapter_model.safetensors", theirs(embedder, adapter_layout(config), dtype))
-        write_json(adapters / "adapter_config.json", next(iter(embedder.lora.values())).as_json())
-        written |= {adapters / "adapter_model.safetensors", adapters / "adapter_config.json"}
+        write_tensors(adapters / ADAPTER_MODEL, theirs(embedder, adapter_layout(config), dtype))
+        write_json(adapters / ADAPTER_CONFIG, next(iter(embedder.lora.values())).as_json())
+        written |= {adapters / ADAPTER_MODEL, adapters / ADAPTER_CONFIG}
     write_json(folder / "config.json", {**config.as_json(), "torch_dtype": str(dtype).removeprefix("torch.")})
     for path in before - written:
         path.unlink(missing_ok=True)
-    if not embedder.lora and (folder / ADAPTERS).exists():
-        (folder / ADAPTERS).rmdir()
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -14,7 +15,7 @@ from unitower.errors import CheckpointError
 from unitower.model.adapters import AdaptedLinear, Route, route_of
 from unitower.model.config import LoraConfig, ModelConfig
 from unitower.model.heads import pooled
-from unitower.model.tower import BARE, Decoder, VisionTower
+from unitower.model.tower import BARE, Decoder, VisionTower, called, checkpointed
 
 MERGE_LIMIT_BYTES = 2 << 30
 """Adapters are merged into a second copy of the decoder's weights up to this size; a larger tower runs them unmerged, at about
@@ -75,7 +76,7 @@ class Embedder(nn.Module):
         self.projector = AdaptedLinear(config.text.hidden_size, [config.multi_vector_projector_dim], bias=True)
         self.lora: dict[str, LoraConfig] = {}
         self.merged: str | None = None
-        self._merged_at = 0
+        self._merged_state: list[tuple[int, int]] = []
 
     @property
     def device(self) -> torch.device:
@@ -85,16 +86,24 @@ class Embedder(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.projector.weight.dtype
 
+    def recompute(self, on: bool) -> None:
+        """Whether passes with gradients keep no activations inside a block but compute them again on the way back: slower, much smaller."""
+        self.vision.run = self.decoder.run = checkpointed if on else called
+
     # ---- adapters
 
     def adapted(self) -> Iterator[tuple[str, AdaptedLinear]]:
         """Every layer that carries adapters: the decoder's and the projector."""
-        for name, module in self.named_modules():
-            if isinstance(module, AdaptedLinear) and not name.startswith("vision."):
-                yield name, module
+        for part in ("decoder", "projector"):
+            for name, module in self.get_submodule(part).named_modules(prefix=part):
+                if isinstance(module, AdaptedLinear):
+                    yield name, module
 
     def add_adapter(self, name: str, lora: LoraConfig, *, start_from: str | None = None) -> None:
-        """A new adapter that gives exactly the output of the bare tower, or of the adapter it starts from."""
+        """A new adapter that gives exactly the output of the bare tower, or of the adapter it starts from (of another scale: to rounding).
+
+        ValueError where the name is taken or cannot be, or the rank is not that of the adapter it starts from.
+        """
         if name in self.lora:
             raise ValueError(f"there is an adapter {name!r} already.")
         if not name or "." in name or hasattr(nn.ParameterDict, name):
@@ -110,6 +119,15 @@ class Embedder(nn.Module):
                 with torch.no_grad():
                     layer.lora_A[name].copy_(layer.lora_A[start_from])
                     layer.lora_B[name].copy_(layer.lora_B[start_from] * (self.lora[start_from].scale / lora.scale))
+
+    def remove_adapter(self, name: str) -> None:
+        """Forget an adapter, such as one that others were started from."""
+        self._check(name)
+        if self.merged == name:
+            self.merge(None)
+        for _, layer in self.adapted():
+            layer.remove_adapter(name)
+        del self.lora[name]
 
     def adapter_for(self, task: str, role: str) -> str:
         """Name of the adapter that serves a task, and a role where the checkpoint keeps its roles apart.
@@ -129,7 +147,7 @@ class Embedder(nn.Module):
             for _, layer in self.adapted():
                 layer.merge(None)
             raise
-        self.merged, self._merged_at = name, self._changes(name)
+        self.merged, self._merged_state = name, self._state(name)
 
     def _check(self, *names: str | None) -> None:
         for name in names:
@@ -138,21 +156,21 @@ class Embedder(nn.Module):
 
     def _serves_merged(self, adapters: set[str | None]) -> bool:
         """Whether one adapter serves all and its merged weights are at hand, which they are made to be."""
-        if len(adapters) != 1 or torch.is_grad_enabled():
+        if len(adapters) != 1 or torch.is_grad_enabled() or (self.training and any(lora.lora_dropout for lora in self.lora.values())):
             return False
         (name,) = adapters
         if name not in (None, self.merged) and sum(layer.weight.nbytes for _, layer in self.adapted()) > MERGE_LIMIT_BYTES:
             return False
-        if name != self.merged or self._changes(name) != self._merged_at:
+        if name != self.merged or self._state(name) != self._merged_state:
             self.merge(name)
         return True
 
-    def _changes(self, name: str | None) -> int:
-        """How often the weights that `merge(name)` reads have been written to: a merged copy of fewer is out of date."""
+    def _state(self, name: str | None) -> list[tuple[int, int]]:
+        """Which weights `merge(name)` reads, and how often each has been written to; it changes when a merged copy is out of date."""
         if name is None:
-            return 0
+            return []
         read = (weight for _, layer in self.adapted() for weight in (layer.weight, layer.lora_A[name], layer.lora_B[name]))
-        return sum(weight._version for weight in read if not weight.is_inference())
+        return [(id(weight), 0 if weight.is_inference() else weight._version) for weight in read]
 
     # ---- the pass
 
@@ -177,7 +195,9 @@ class Embedder(nn.Module):
         x = self.decoder.embed_tokens(torch.cat([sequence.ids for sequence in sequences]).to(self.device))
         pages = [(sequence.patches, start) for sequence, start in zip(sequences, starts, strict=False) if sequence.patches is not None]
         if pages:
-            cells = self.see([patches for patches, _ in pages], as_released=as_released or torch.is_grad_enabled())
+            frozen = not any(weight.requires_grad for weight in self.vision.parameters())
+            with torch.no_grad() if frozen else nullcontext():
+                cells = self.see([patches for patches, _ in pages], as_released=as_released or torch.is_grad_enabled())
             rows = [torch.arange(len(seen)) + start + patches.start for (patches, start), seen in zip(pages, cells, strict=True)]
             x = x.index_copy(0, torch.cat(rows).to(self.device), torch.cat(cells).to(x.dtype))
         positions = torch.cat([self.positions(sequence) for sequence in sequences], dim=1).to(self.device)

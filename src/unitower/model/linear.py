@@ -35,8 +35,9 @@ def linear_plus(x: Tensor, weight: Tensor, bias: Tensor | None, term: Tensor) ->
 
 
 def runs_in_onednn(x: Tensor) -> bool:
-    """Whether products with x take the oneDNN path: on a CPU, without gradients, where build and processor have it."""
-    return x.device.type == "cpu" and not torch.is_grad_enabled() and bool(torch.backends.mkldnn.enabled) and onednn_has(x.dtype)
+    """Whether products with x take the oneDNN path: on a CPU, without gradients or autocast, where build and processor have it."""
+    plain = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+    return x.device.type == "cpu" and plain and bool(torch.backends.mkldnn.enabled) and onednn_has(x.dtype)
 
 
 @cache

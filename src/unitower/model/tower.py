@@ -16,10 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from unitower.model.adapters import AdaptedLinear, Route
 from unitower.model.config import TextConfig, VisionConfig
@@ -27,6 +29,15 @@ from unitower.model.linear import linear, linear_silu, linear_times
 
 BARE: Route = ((None, 0, -1),)
 """The released code's arithmetic without adapters, for the vision tower."""
+
+
+def called(block: nn.Module, *args: Any) -> Tensor:
+    return block(*args)  # type: ignore[no-any-return]
+
+
+def checkpointed(block: nn.Module, *args: Any) -> Tensor:
+    """The same, keeping only what went in: the block is computed again when its gradients are asked for. Source: Chen et al. 2016."""
+    return checkpoint(block, *args, use_reentrant=False)  # type: ignore[no-any-return]
 
 
 class RMSNorm(nn.Module):
@@ -170,6 +181,7 @@ class VisionTower(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.config = config
+        self.run = called
         size = (config.in_channels, config.temporal_patch_size, config.patch_size, config.patch_size)
         self.patch_embed = nn.Parameter(torch.empty(config.hidden_size, *size))
         self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.depth))
@@ -195,7 +207,7 @@ class VisionTower(nn.Module):
         if route is None:
             cos, sin = cos.to(dtype), sin.to(dtype)
         for i, block in enumerate(self.blocks):
-            x = block(x, cos, sin, ((patches, 1),) if i in config.fullatt_block_indexes else where.windows, route)
+            x = self.run(block, x, cos, sin, ((patches, 1),) if i in config.fullatt_block_indexes else where.windows, route)
         return self.merger(x)[:, where.back.to(device)]  # type: ignore[no-any-return]
 
 
@@ -236,6 +248,7 @@ class Decoder(nn.Module):
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.config = config
+        self.run = called
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
@@ -251,7 +264,7 @@ class Decoder(nn.Module):
         cos, sin = (t.to(x_NC.dtype) for t in self.angles(positions_3N))
         runs = equal_runs(lengths)
         for block in self.blocks:
-            x_NC = block(x_NC, cos, sin, runs, route)
+            x_NC = self.run(block, x_NC, cos, sin, runs, route)
         return self.norm(x_NC)  # type: ignore[no-any-return]
 
     def angles(self, positions_3N: Tensor) -> tuple[Tensor, Tensor]:
