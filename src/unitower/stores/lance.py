@@ -1,0 +1,505 @@
+"""The default store: one Lance dataset in a folder. Durable, one commit per call, searched exactly.
+
+What is special:
+
+- Ids, dense vectors and word statistics of the version that is read are held in memory (about 4 d + 300 bytes an entry);
+  token vectors and texts are read for the entries that need them.
+- Lance's inverted index over the analysed words (`stores/words.py`; whitespace only, no stemming) says which entries contain a
+  query's words; rows it does not cover yet are found as well. The scores are ours: Lance computes BM25 per index partition,
+  so that its scores, and with them the order, depend on how the rows were added. Here a killed and resumed index answers
+  like an unbroken one.
+- Readers follow the writer: each search asks for the latest version (0.1 ms). If files went away while it read, because another
+  process compacted, it reads again from the new version. `optimize` may therefore delete old versions at once.
+- One writer at a time (the index holds a lock). Not fork-safe: Lance runs threads, so open a store after forking, or spawn.
+
+On disk, `FORMAT` 1: the columns of `_schema`; the dataset's metadata holds the format and the width of the token vectors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property, lru_cache, partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import lance
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from lance.query import MatchQuery
+
+from unitower.errors import StoreError
+from unitower.stores import Entry, Found, Query
+from unitower.stores._batch import Kept, kept
+from unitower.stores.ranking import Matches, Positions, cosines, search
+from unitower.types import Embeddings, Floats, Modality, Ragged, Source
+
+FORMAT = "1"
+"""Version of the columns and of how words are analysed. A store of another one is refused."""
+
+WORD_INDEX = "words"
+
+FRAGMENT_ROWS = 16_384
+"""Rows to which `optimize` merges fragments; those that have as many are left alone, so that each row is rewritten a few times at most."""
+
+READ_ROWS = 256
+"""Rows in memory at once while fragments are rewritten: 13 MB of token vectors for pages of 200."""
+
+LISTED_ROWS = 2_048
+"""Entries in memory at once while they are listed."""
+
+ATTEMPTS = 5
+"""Versions that are tried before a reader gives up. Each has to be replaced and deleted within the milliseconds of one search."""
+
+Answer = TypeVar("Answer")
+
+
+def open(address: str) -> LanceStore:
+    """The store in the folder `address`, which is created with the first entries."""
+    if not address:
+        raise ValueError("a Lance store needs a folder: lance:FOLDER.")
+    folder = Path(address).absolute()
+    if re.search("[\x00-\x1f\x7f\ud800-\udfff]", str(folder)):
+        raise StoreError(
+            f"{str(folder)!r}: Lance keeps no data in a folder with control characters or bytes that are not UTF-8. Use another."
+        )
+    return LanceStore(folder)
+
+
+class LanceStore:
+    """A `Store` in a folder. Foreign errors come out as StoreError."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._held = _Snapshot(folder, None)
+        self._known: tuple[int, set[str]] = (0, set())  # version, its ids: kept up while writing, so that no commit reads them anew
+        self._read(lambda snapshot: snapshot.version)  # a folder that cannot be read is told now, not at the first search
+
+    def add(self, entries: Sequence[Entry], embeddings: Embeddings) -> None:
+        batch = kept(entries, embeddings, widths=self._latest().widths)
+        if not batch:
+            return
+        with _border(self.folder, "written"):
+            self._prepare(dense_width=len(batch[0].dense), token_width=batch[0].tokens.shape[1])
+            known = self._known_ids()
+            dataset = self._latest().copy()
+            before = dataset.version
+            table = _table(batch, dataset.schema)
+            replaced = sum(one.entry.id in known for one in batch)
+            if replaced:
+                merge = dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+                self._merge(dataset, merge, table, {"num_updated_rows": replaced, "num_inserted_rows": len(batch) - replaced})
+            else:
+                dataset = lance.write_dataset(table, dataset, mode="append")
+        self._remember(known | {one.entry.id for one in batch}, before=before, now=dataset.version)
+
+    def delete(self, ids: Collection[str]) -> int:
+        known = self._known_ids()
+        gone = known & set(ids)
+        if not gone:
+            return 0
+        with _border(self.folder, "written"):
+            dataset = self._latest().copy()
+            before = dataset.version
+            table = pa.table({"id": pa.array([_encoded(id) for id in sorted(gone)], pa.string())})
+            self._merge(dataset, dataset.merge_insert("id").when_matched_delete(), table, {"num_deleted_rows": len(gone)})
+        self._remember(known - gone, before=before, now=dataset.version)
+        return len(gone)
+
+    def search(self, query: Query, *, k: int, weights: Mapping[str, float] | None = None) -> list[Found]:
+        return self._read(lambda snapshot: search(snapshot, query, k=k, weights=weights))
+
+    def entries(self, ids: Collection[str] | None = None) -> Iterator[Entry]:
+        chosen = self._read(lambda snapshot: snapshot.ids if ids is None else snapshot.held(ids))
+        for start in range(0, len(chosen), LISTED_ROWS):
+            chunk = chosen[start : start + LISTED_ROWS]
+            yield from self._read(partial(_Snapshot.entries, ids=chunk))
+
+    def vectors(self, ids: Sequence[str]) -> tuple[Floats, list[Floats]]:
+        return self._read(lambda snapshot: snapshot.vectors(ids))
+
+    def optimize(self) -> None:
+        if self._latest().dataset is None:
+            return
+        known = self._known_ids()
+        with _border(self.folder, "written"):
+            dataset = self._latest().copy()
+            # The index first: compaction merges fragments only where all of them are indexed or none is.
+            dataset.optimize.optimize_indices(index_names=[WORD_INDEX])
+            dataset.optimize.compact_files(target_rows_per_fragment=FRAGMENT_ROWS, batch_size=READ_ROWS)
+            dataset.cleanup_old_versions(older_than=timedelta(0))
+        self._known = (dataset.version, known)
+
+    def __len__(self) -> int:
+        return self._read(lambda snapshot: len(snapshot.ids))
+
+    def _read(self, question: Callable[[_Snapshot], Answer]) -> Answer:
+        """The answer of the latest version; if that went away while it was read, of the one that took its place."""
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return question(self._latest(anew=attempt > 0))
+            except StoreError:
+                continue
+        return question(self._latest(anew=True))
+
+    def _latest(self, *, anew: bool = False) -> _Snapshot:
+        """The latest version: the one held, if it still is."""
+        with _border(self.folder, "read"):
+            held = self._held.dataset
+            if not _has_versions(self.folder):
+                self._held = _Snapshot(self.folder, None)
+            elif held is None or anew:
+                self._held = _Snapshot(self.folder, lance.dataset(str(self.folder)))
+            elif (latest := held.latest_version) != self._held.version:
+                self._held = _Snapshot(self.folder, held.checkout_version(latest))
+        return self._held
+
+    def _known_ids(self) -> set[str]:
+        latest = self._latest()
+        return self._known[1] if self._known[0] == latest.version else set(latest.ids)
+
+    def _remember(self, ids: set[str], *, before: int, now: int) -> None:
+        self._known = (now, ids) if now == before + 1 else (0, set())  # a version in between is someone else's: read the ids anew
+
+    def _prepare(self, *, dense_width: int, token_width: int) -> None:
+        """Make the columns and the word index, empty, so that each `add` after it is one commit.
+
+        A process killed here leaves no dataset, or an empty one without the index; both are completed by the next.
+        """
+        if self._latest().dataset is None:
+            lance.write_dataset(_schema(dense_width, token_width).empty_table(), str(self.folder), mode="create")
+        dataset = self._latest().copy()
+        if all(index.name != WORD_INDEX for index in dataset.describe_indices()):
+            dataset.create_scalar_index(
+                "words",
+                "INVERTED",
+                name=WORD_INDEX,
+                with_position=False,  # phrases are looked up in the column itself, where positions and further forms are told apart
+                base_tokenizer="whitespace",
+                max_token_length=None,
+                lower_case=False,
+                stem=False,
+                remove_stop_words=False,
+                ascii_folding=False,
+            )
+
+    def _merge(self, dataset: Any, merge: Any, table: pa.Table, expected: Mapping[str, int]) -> None:
+        """One commit that changes exactly as many rows as expected, or none."""
+        before = dataset.version
+        counts = merge.execute(table)
+        if wrong := {name: counts[name] for name, number in expected.items() if counts[name] != number}:
+            # Upserts have passed over rows without an error (lancedb #3177, #3515), if with an index on the key, which is not made here.
+            former: Any = lance.dataset(str(self.folder), version=before)
+            former.restore()
+            raise StoreError(f"{self.folder}: the change was taken back, because {wrong} rows were changed instead of {dict(expected)}.")
+
+
+class _Snapshot:
+    """One version of the dataset, or the store before its first entry. Tells `ranking` what it asks for."""
+
+    def __init__(self, folder: Path, dataset: Any) -> None:
+        self.folder = folder
+        self.dataset = dataset
+        self.version: int = 0 if dataset is None else dataset.version
+        self.widths: tuple[int, int] | None = None
+        if dataset is not None:
+            told = {key.decode(): value.decode() for key, value in (dataset.schema.metadata or {}).items()}
+            if told.get("unitower.format") != FORMAT:
+                raise StoreError(
+                    f"{folder}: the store has format {told.get('unitower.format')!r}, this version of unitower reads {FORMAT!r}. "
+                    "Delete the folder and index again."
+                )
+            self.widths = (dataset.schema.field("dense").type.list_size, int(told["unitower.token_width"]))
+
+    def copy(self) -> Any:
+        """The dataset to write to: Lance moves it to the version it writes, while this one may be read at the same time."""
+        return self.dataset.checkout_version(self.version)
+
+    @cached_property
+    def _facts(self) -> _Facts:
+        if self.dataset is None:
+            none = np.empty(0, np.int64)
+            return _Facts.of([], rows=none, parts=none, tokens=none, digests=none)
+        with _border(self.folder, "read"):
+            columns = ["id", "n_parts", "n_tokens", "digest"]
+            table = self.dataset.scanner(columns=columns, with_row_id=True, scan_in_order=True).to_table()
+        return _Facts.of(
+            [_decoded(id) for id in table["id"].to_pylist()],
+            rows=table["_rowid"].to_numpy(),
+            parts=table["n_parts"].to_numpy(),
+            tokens=table["n_tokens"].to_numpy(),
+            digests=table["digest"].to_numpy(),
+        )
+
+    @cached_property
+    def _dense(self) -> Floats:
+        """Dense vectors in the order of the dataset."""
+        assert self.widths is not None
+        matrix = np.empty((len(self.ids), self.widths[0]), np.float32)
+        start = 0
+        with _border(self.folder, "read"):
+            for batch in self.dataset.to_batches(columns=["dense"], scan_in_order=True):
+                rows = batch["dense"].flatten().to_numpy().reshape(-1, self.widths[0])
+                matrix[start : start + len(rows)] = rows
+                start += len(rows)
+        return matrix
+
+    @property
+    def ids(self) -> list[str]:
+        return self._facts.ids
+
+    def cosines(self, dense: Floats) -> Floats:
+        return cosines(self._dense, dense)[self._facts.offsets]
+
+    def matches(self, words: Sequence[str], *, phrase: str) -> Matches:
+        facts = self._facts
+        with _border(self.folder, "read"):
+            table = self.dataset.scanner(
+                columns=["terms"],
+                full_text_query=MatchQuery(" ".join(words), "words"),
+                with_row_id=True,
+                disable_scoring_autoprojection=True,
+            ).to_table()
+        positions = facts.at_rows(table["_rowid"].to_numpy())
+        order = np.argsort(positions)
+        positions = positions[order]
+        counts = np.concatenate([np.zeros((0, len(words)), np.int64), *(_counts(chunk, words) for chunk in table["terms"].chunks)])[order]
+        has_phrase = np.zeros(len(positions), bool)
+        if phrase:
+            in_phrase = set(phrase.split())
+            complete = np.flatnonzero(counts[:, [word in in_phrase for word in words]].all(axis=1))
+            if len(complete):
+                stored, places = self._take(positions[complete], ["words"])
+                has_phrase[complete[places]] = [phrase in text for text in stored["words"].to_pylist()]
+        return Matches(
+            positions=positions,
+            counts=counts,
+            lengths=facts.parts[positions],
+            has_phrase=has_phrase,
+            entries=int(np.count_nonzero(facts.parts)),
+            parts=int(facts.parts.sum()),
+        )
+
+    def token_facts(self, positions: Positions) -> tuple[Positions, Positions]:
+        return self._facts.tokens[positions], self._facts.digests[positions]
+
+    def tokens(self, positions: Positions) -> Ragged:
+        assert self.widths is not None
+        lengths, _ = self.token_facts(positions)
+        data = np.empty((int(lengths.sum()), self.widths[1]), np.float32)
+        ends = np.cumsum(lengths)
+        table, places = self._take(positions, ["tokens"])
+        for value, place in zip(table["tokens"], places, strict=True):
+            data[ends[place] - lengths[place] : ends[place]] = np.frombuffer(value.as_buffer(), "<f2").reshape(-1, self.widths[1])
+        return Ragged(data, np.concatenate([[0], ends]))
+
+    def held(self, ids: Collection[str]) -> list[str]:
+        """Those of the ids that are there, ascending."""
+        return sorted(set(ids) & self._facts.position.keys())
+
+    def entries(self, ids: Sequence[str]) -> list[Entry]:
+        """Of those of the ids that are there, in their order."""
+        chosen = [self._facts.position[id] for id in ids if id in self._facts.position]
+        columns = ["id", "path", "page", "first_line", "last_line", "modality", "part", "file_sha", "text", "metadata"]
+        if not chosen:
+            return []
+        table, places = self._take(np.array(chosen, np.int64), columns)
+        return [_entry(row) for row in table.take(pa.array(np.argsort(places))).to_pylist()]
+
+    def vectors(self, ids: Sequence[str]) -> tuple[Floats, list[Floats]]:
+        positions = np.array([self._facts.position[id] for id in ids], np.int64)
+        if not len(positions):
+            return np.empty((0, self.widths[0] if self.widths else 0), np.float32), []
+        once, places = np.unique(positions, return_inverse=True)
+        tokens = self.tokens(once)
+        return self._dense[self._facts.offsets[positions]], [tokens[int(place)] for place in places]
+
+    def _take(self, positions: Positions, columns: list[str]) -> tuple[pa.Table, Positions]:
+        """Rows at the positions (each once) in any order, and for each row its place among the positions."""
+        rows = self._facts.rows[positions]
+        order = np.argsort(rows)
+        with _border(self.folder, "read"):
+            # Not `take`: it looks for the row behind each offset, 34 us each, as soon as a row is deleted.
+            wanted = ",".join(map(str, rows[order].tolist()))
+            table = self.dataset.scanner(columns=columns, filter=f"_rowid IN ({wanted})", with_row_id=True).to_table()
+        if len(table) != len(positions):
+            raise StoreError(
+                f"{self.folder}: {len(positions)} rows were asked for, {len(table)} are there. Delete the folder and index again."
+            )
+        return table, order[np.searchsorted(rows[order], table["_rowid"].to_numpy().astype(np.int64))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What is held of every entry, by position among the ids in ascending order.
+
+    offsets   int64 [n], place in the dataset
+    parts     int64 [n], words of the text that have a position
+    tokens    int64 [n], number of token vectors
+    digests   int64 [n], digest of the token vectors
+    rows      int64 [n], Lance's row ids
+    """
+
+    ids: list[str]
+    offsets: Positions
+    parts: Positions
+    tokens: Positions
+    digests: Positions
+    rows: Positions
+
+    @classmethod
+    def of(cls, ids: list[str], *, rows: Positions, parts: Positions, tokens: Positions, digests: Positions) -> _Facts:
+        """From columns in the order of the dataset."""
+        offsets = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
+        return cls(
+            ids=[ids[i] for i in offsets],
+            offsets=offsets,
+            parts=parts[offsets].astype(np.int64),
+            tokens=tokens[offsets].astype(np.int64),
+            digests=digests[offsets],
+            rows=rows[offsets].astype(np.int64),
+        )
+
+    def at_rows(self, rows: npt.NDArray[np.uint64]) -> Positions:
+        """Positions of the entries with these row ids."""
+        order = self._by_row
+        return order[np.searchsorted(self.rows[order], rows.astype(np.int64))]
+
+    @cached_property
+    def _by_row(self) -> Positions:
+        return np.argsort(self.rows)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        return {id: position for position, id in enumerate(self.ids)}
+
+
+def _schema(dense_width: int, token_width: int) -> pa.Schema:
+    required = [
+        ("id", pa.string()),  # first: an upsert on a key further behind has gone wrong (lance #8282)
+        ("path", pa.string()),
+        ("modality", pa.string()),
+        ("part", pa.int64()),
+        ("file_sha", pa.string()),
+        ("text", pa.large_string()),
+        ("metadata", pa.large_string()),  # JSON
+        ("words", pa.large_string()),  # Words.stored, for the word index and for phrases
+        ("terms", pa.large_binary()),  # Words.counts: one uint64 for each word, 48 bits of its hash above 16 bits of its count
+        ("n_parts", pa.int32()),
+        ("dense", pa.list_(pa.float32(), dense_width)),
+        ("n_tokens", pa.int32()),
+        ("digest", pa.int64()),
+    ]
+    return pa.schema(
+        [pa.field(name, kind, nullable=False) for name, kind in required]
+        + [pa.field(name, pa.int64()) for name in ("page", "first_line", "last_line")]
+        # float16 rows end to end. Compression would save 8 % of them and make reading three times as slow.
+        + [pa.field("tokens", pa.large_binary(), nullable=False, metadata={"lance-encoding:compression": "none"})],
+        metadata={"unitower.format": FORMAT, "unitower.token_width": str(token_width)},
+    )
+
+
+def _table(batch: Sequence[Kept], schema: pa.Schema) -> pa.Table:
+    dense = pa.array(np.concatenate([one.dense for one in batch]))
+    columns: dict[str, Any] = {
+        "id": [_encoded(one.entry.id) for one in batch],
+        "path": [_encoded(one.entry.source.path) for one in batch],
+        "modality": [one.entry.modality for one in batch],
+        "part": [one.entry.part for one in batch],
+        "file_sha": [one.entry.file_sha for one in batch],
+        "text": [one.entry.text for one in batch],
+        "metadata": [json.dumps(dict(one.entry.metadata)) for one in batch],
+        "words": [one.words.stored for one in batch],
+        "terms": [_terms(one.words.counts) for one in batch],
+        "n_parts": [len(one.words.parts) for one in batch],
+        "dense": pa.FixedSizeListArray.from_arrays(dense, len(batch[0].dense)),
+        "n_tokens": [len(one.tokens) for one in batch],
+        "digest": [one.digest for one in batch],
+        "page": [one.entry.source.page for one in batch],
+        "first_line": [one.entry.source.lines[0] if one.entry.source.lines else None for one in batch],
+        "last_line": [one.entry.source.lines[1] if one.entry.source.lines else None for one in batch],
+        "tokens": [one.tokens.tobytes() for one in batch],
+    }
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    lines = None if row["first_line"] is None else (row["first_line"], row["last_line"])
+    return Entry(
+        id=_decoded(row["id"]),
+        source=Source(path=_decoded(row["path"]), page=row["page"], lines=lines),
+        modality=cast("Modality", row["modality"]),
+        part=row["part"],
+        file_sha=row["file_sha"],
+        text=row["text"],
+        metadata=json.loads(row["metadata"]),
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _word_hash(word: str) -> int:
+    """48 bits: among a million different words, one in 300 million queries would meet two with the same."""
+    return int.from_bytes(blake2b(word.encode(), digest_size=6).digest(), "little")
+
+
+def _terms(counts: Mapping[str, int]) -> bytes:
+    return np.array([_word_hash(word) << 16 | count for word, count in counts.items()], "<u8").tobytes()
+
+
+def _counts(terms: pa.LargeBinaryArray, words: Sequence[str]) -> npt.NDArray[np.int64]:
+    """How often each word occurs in each row of a column of `_terms`, int64 [rows, words]."""
+    counts = np.zeros((len(terms), len(words)), np.int64)
+    _, ends, data = terms.buffers()
+    bounds = np.frombuffer(ends, np.int64)[terms.offset : terms.offset + len(terms) + 1] // 8
+    flat = np.frombuffer(data, "<u8", count=int(bounds[-1])) if data is not None else np.empty(0, np.uint64)
+    hashes = flat >> np.uint64(16)
+    for column, word in enumerate(words):
+        hits = np.flatnonzero(hashes == _word_hash(word))
+        counts[np.searchsorted(bounds, hits, side="right") - 1, column] = flat[hits] & np.uint64(0xFFFF)
+    return counts
+
+
+_ESCAPE = "\ufdd0"  # a code point that is no character, before the four hexadecimal digits of one that UTF-8 cannot hold
+
+
+def _encoded(name: str) -> str:
+    """An id or path as Arrow can hold it. File names that are not UTF-8 come with lone surrogates, and must go out as they came in."""
+    return re.sub(f"[\ud800-\udfff{_ESCAPE}]", lambda c: f"{_ESCAPE}{ord(c[0]):04x}", name)
+
+
+def _decoded(name: str) -> str:
+    return re.sub(f"{_ESCAPE}([0-9a-f]{{4}})", lambda code: chr(int(code[1], 16)), name) if _ESCAPE in name else name
+
+
+def _has_versions(folder: Path) -> bool:
+    """Whether a dataset was ever committed there; a process killed while it made one leaves only data."""
+    try:
+        with os.scandir(folder / "_versions") as files:
+            return any(file.name.endswith(".manifest") for file in files)
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _border(folder: Path, done: str) -> Iterator[None]:
+    """Turns what Lance and Arrow raise into StoreError."""
+    try:
+        yield
+    except BaseException as error:
+        # A Rust panic arrives as PanicException, which is no Exception.
+        if not isinstance(error, OSError | ValueError | RuntimeError | NotImplementedError) and type(error).__name__ != "PanicException":
+            raise
+        reason = re.split(r", /\S+\.rs:\d+", str(error))[0].strip() or type(error).__name__
+        remedy = (
+            "Make room on the disk and check that the folder may be written" if done == "written" else "Check that the folder may be read"
+        )
+        raise StoreError(
+            f"{folder}: the store cannot be {done}: {reason}. {remedy}; if its files are damaged, delete the folder and index again."
+        ) from error

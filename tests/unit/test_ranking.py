@@ -1,0 +1,272 @@
+import math
+
+import numpy as np
+import pytest
+
+from unitower.scoring import maxsim
+from unitower.stores import Entry, Query, memory, open_store, ranking
+from unitower.types import Embeddings, Fingerprint, Ragged, Source
+
+MADE_BY = Fingerprint(model="m", revision="r", adapter="a", prompts={}, max_pixels=1, max_length=1, dense_width=2, multi_width=2)
+
+
+def at(degrees):
+    """The unit vector of the plane in that direction: cosines are then cosines of differences."""
+    return np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))], np.float32)
+
+
+def filled(**given):
+    """A store in memory of `id=(dense direction, token directions, text)`."""
+    store = open_store("memory:")
+    store.add(
+        [Entry(id=id, source=Source(path=id), modality="text", text=text) for id, (_, _, text) in given.items()],
+        Embeddings(
+            dense=np.stack([at(dense) for dense, _, _ in given.values()]),
+            multi=Ragged.of([np.stack([at(token) for token in tokens]) for _, tokens, _ in given.values()]),
+            fingerprint=MADE_BY,
+        ),
+    )
+    return store
+
+
+def ids(found):
+    return [one.id for one in found]
+
+
+def cosine_of(degrees):
+    return pytest.approx(math.cos(math.radians(degrees)), abs=1e-3)  # tokens are kept in half precision
+
+
+def test_maxsim_decides_where_the_query_has_tokens_and_dense_where_it_has_none():
+    store = filled(near=(0, [90], ""), far=(80, [10, 50], ""))
+    tokens = np.stack([at(10), at(40)])
+    by_tokens = store.search(Query(dense=at(0), tokens=tokens), k=2)
+    assert ids(by_tokens) == ["far", "near"]
+    assert by_tokens[0].signals == {"multi": pytest.approx(1 + math.cos(math.radians(10)), abs=2e-3)}
+    by_dense = store.search(Query(dense=at(0)), k=2)
+    assert ids(by_dense) == ["near", "far"]
+    assert by_dense[1].signals == {"dense": cosine_of(80)}
+
+
+def test_scores_are_reciprocal_ranks_done_by_hand():
+    store = filled(a=(0, [0], "red"), b=(0, [20], "blue red red"), c=(0, [40], ""))
+    found = store.search(Query(tokens=at(0)[None], text="blue"), k=5)
+    assert [(one.id, one.score, list(one.signals)) for one in found] == [
+        ("b", pytest.approx(1 / 61 + 1 / 62), ["text", "multi"]),
+        ("a", pytest.approx(1 / 61), ["multi"]),
+        ("c", pytest.approx(1 / 63), ["multi"]),
+    ]
+
+
+def test_weights_multiply_the_shares_of_their_signals():
+    store = filled(a=(0, [0], ""), b=(0, [20], "blue"))
+    query = Query(tokens=at(0)[None], text="blue")
+    found = {one.id: one.score for one in store.search(query, k=2, weights={"text": 0.1})}
+    assert found == {"a": pytest.approx(1 / 61), "b": pytest.approx(1 / 62 + 0.1 / 61)}
+
+
+def test_the_signal_that_counts_most_is_named_first():
+    store = filled(a=(0, [0], "blue"))
+    query = Query(tokens=at(0)[None], text="blue")
+    assert list(store.search(query, k=1, weights={"text": 2})[0].signals) == ["text", "multi"]
+    assert list(store.search(query, k=1, weights={"multi": 2})[0].signals) == ["multi", "text"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "query", "signals"),
+    [
+        ({"text": 0}, Query(dense=at(0), tokens=at(0)[None], text="blue"), {"multi"}),
+        ({"multi": 0}, Query(dense=at(0), tokens=at(0)[None], text="blue"), {"dense", "text"}),
+        ({"multi": 0, "dense": 0}, Query(dense=at(0), tokens=at(0)[None], text="blue"), {"text"}),
+        ({"dense": 0}, Query(dense=at(0), tokens=at(0)[None]), {"multi"}),
+        ({"dense": 0}, Query(dense=at(0)), set()),
+        ({"multi": 0, "dense": 0, "text": 0}, Query(dense=at(0), tokens=at(0)[None], text="blue"), set()),
+    ],
+)
+def test_a_signal_of_weight_zero_is_neither_computed_nor_told(monkeypatch, weights, query, signals):
+    needs = {"multi": "tokens", "dense": "cosines", "text": "matches"}
+    for signal in needs.keys() - signals:
+        monkeypatch.delattr(memory._Evidence, needs[signal])
+    found = filled(a=(0, [0], "blue")).search(query, k=5, weights=weights)
+    assert {signal for one in found for signal in one.signals} == signals
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [({"txt": 1}, "'txt' is not a search signal"), ({"text": -1}, "-1"), ({"multi": math.nan}, "nan"), ({"dense": math.inf}, "inf")],
+)
+def test_weights_that_make_no_sense_are_refused_even_in_an_empty_store(weights, said):
+    with pytest.raises(ValueError, match=said):
+        open_store("memory:").search(Query(text="x"), k=1, weights=weights)
+
+
+def test_bm25_of_a_case_done_by_hand():
+    store = filled(a=(0, [0], "cat cat dog"), b=(0, [0], "dog bird bird bird bird"), c=(0, [0], "bird"), empty=(0, [0], ""))
+    # N = 3 entries with words, mean length 3. "cat" is in 1 of them, "dog" in 2.
+    idf_cat, idf_dog = math.log(1 + 2.5 / 1.5), math.log(1 + 1.5 / 2.5)
+    a = idf_cat * 2 * 2.2 / (2 + 1.2) + idf_dog * 2.2 / (1 + 1.2)
+    b = idf_dog * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 5 / 3))
+    found = store.search(Query(text="Dog, cat!"), k=5)
+    assert [(one.id, one.signals["text"]) for one in found] == [("a", pytest.approx(a)), ("b", pytest.approx(b))]
+
+
+def test_a_word_asked_for_twice_counts_once():
+    store = filled(a=(0, [0], "cat"), b=(0, [0], "dog"))
+    assert store.search(Query(text="cat cat"), k=2)[0].signals == store.search(Query(text="cat"), k=2)[0].signals
+
+
+def test_an_entry_with_the_phrase_comes_before_any_without():
+    store = filled(
+        scattered=(0, [0], "total total invoice invoice"),
+        phrase=(0, [0], "somewhere in a long text about quite other matters stands the Invoice-Total and then it goes on"),
+        one=(0, [0], "invoice"),
+    )
+    found = store.search(Query(text="invoice total"), k=5)
+    assert ids(found) == ["phrase", "scattered", "one"]
+    assert found[0].signals["text"] < found[1].signals["text"]
+
+
+def test_a_query_of_one_word_is_no_phrase():
+    short, long = "alpha", "alpha " + "beta " * 50
+    store = filled(b=(0, [0], short), a=(0, [0], long))
+    assert ids(store.search(Query(text="alpha"), k=2)) == ["b", "a"]
+
+
+@pytest.mark.parametrize("text", ["", "  ", "?!", "🎉", "unheard"])
+def test_a_query_without_a_known_word_has_no_text_signal(text):
+    store = filled(a=(0, [0], "blue"), b=(10, [10], "blue"))
+    assert store.search(Query(text=text), k=5) == []
+    assert [list(one.signals) for one in store.search(Query(dense=at(10), text=text), k=5)] == [["dense"], ["dense"]]
+
+
+def test_a_query_with_nothing_in_it_finds_nothing():
+    assert filled(a=(0, [0], "blue")).search(Query(), k=5) == []
+
+
+def test_only_the_first_hundred_words_of_a_pasted_page_are_looked_up():
+    store = filled(early=(0, [0], "w0"), late=(0, [0], "w100"))
+    assert ids(store.search(Query(text=" ".join(f"w{i}" for i in range(101))), k=5)) == ["early"]
+
+
+@pytest.mark.parametrize("k", [-1, -10])
+def test_a_negative_k_is_refused(k):
+    with pytest.raises(ValueError, match=str(k)):
+        filled(a=(0, [0], "")).search(Query(dense=at(0)), k=k)
+
+
+def test_no_answers_wanted_are_no_answers():
+    assert filled(a=(0, [0], "")).search(Query(dense=at(0)), k=0) == []
+
+
+@pytest.mark.parametrize(
+    "query", [Query(dense=np.ones(3, np.float32)), Query(tokens=np.ones((1, 3), np.float32)), Query(dense=np.ones((1, 2), np.float32))]
+)
+def test_a_query_of_another_width_is_refused(query):
+    with pytest.raises(ValueError, match="width"):
+        filled(a=(0, [0], "")).search(query, k=1)
+
+
+@pytest.mark.parametrize("query", [Query(dense=np.array([np.nan, 0], np.float32)), Query(tokens=np.array([[np.inf, 0]], np.float32))])
+def test_a_query_that_is_not_finite_is_refused(query):
+    with pytest.raises(ValueError, match="finite"):
+        filled(a=(0, [0], "")).search(query, k=1)
+
+
+@pytest.fixture
+def _small_limits(monkeypatch):
+    """A large store is one of more than 6 entries, with 2 candidates of each kind."""
+    monkeypatch.setattr(ranking, "ALL_SCORED", 6)
+    monkeypatch.setattr(ranking, "CANDIDATES", 2)
+    monkeypatch.setattr(ranking, "DEPTH", 2)
+
+
+def _seven(**changed):
+    return filled(**({f"d{i}": (10 * i, [90], "") for i in range(7)} | changed))
+
+
+@pytest.mark.usefixtures("_small_limits")
+def test_a_large_store_scores_what_dense_vectors_or_words_put_forward():
+    store = _seven(d5=(50, [0], "blue"), d6=(60, [0], ""))
+    found = store.search(Query(dense=at(0), tokens=at(0)[None], text="blue"), k=2)
+    assert found[0].id == "d5"  # by its words, then first by MaxSim
+    assert set(found[0].signals) == {"multi", "text"}
+    assert {one.id for one in found} <= {"d0", "d1", "d5"}  # d6 has the best tokens too, but nothing brought it forward
+    assert ids(store.search(Query(dense=at(0), tokens=at(0)[None]), k=2)) == ["d0", "d1"]
+
+
+@pytest.mark.usefixtures("_small_limits")
+def test_a_small_store_scores_everything():
+    store = filled(**{f"d{i}": (10 * i, [90], "") for i in range(5)}, best=(60, [0], ""))
+    assert ids(store.search(Query(dense=at(0), tokens=at(0)[None]), k=1)) == ["best"]
+
+
+@pytest.mark.usefixtures("_small_limits")
+def test_tokens_without_a_dense_vector_are_compared_with_everything():
+    assert ids(_seven(d6=(60, [0], "")).search(Query(tokens=at(0)[None]), k=1)) == ["d6"]
+
+
+@pytest.mark.usefixtures("_small_limits")
+@pytest.mark.parametrize("query", [Query(dense=at(0)), Query(dense=at(0), tokens=at(0)[None]), Query(text="blue")])
+def test_as_many_answers_come_as_were_asked_for(query):
+    store = _seven(**{f"d{i}": (10 * i, [10 * i], "blue") for i in range(7)})
+    assert ids(store.search(query, k=7)) == [f"d{i}" for i in range(7)]
+    assert ids(store.search(query, k=4)) == [f"d{i}" for i in range(4)]
+
+
+@pytest.mark.usefixtures("_small_limits")
+def test_rankings_end_so_that_the_tail_adds_nothing():
+    store = filled(a=(0, [0], ""), b=(0, [10], ""), c=(0, [20], "blue"))
+    found = store.search(Query(tokens=at(0)[None], text="blue"), k=2)
+    assert {one.id: set(one.signals) for one in found} == {"a": {"multi"}, "c": {"text"}}
+
+
+def test_copies_score_the_same_to_the_last_bit_and_stand_in_order_of_id(monkeypatch):
+    # BLAS may round the same row differently by where it stands; here it always does.
+    monkeypatch.setattr(ranking, "maxsim", lambda query, tokens: maxsim(query, tokens) + np.arange(len(tokens), dtype=np.float32) * 1e-6)
+    rng = np.random.default_rng(0)
+    store = open_store("memory:")
+    tokens = [rng.standard_normal((n, 64)).astype(np.float32) / 8 for n in rng.integers(1, 40, 120)]
+    dense = rng.standard_normal((120, 64)).astype(np.float32) / 8
+    copies = sorted(rng.choice(120, 50, replace=False).tolist())
+    for i in copies:
+        tokens[i], dense[i] = tokens[copies[0]], dense[copies[0]]
+    entries = [Entry(id=f"{i:03d}", source=Source(path="x"), modality="image") for i in range(120)]
+    store.add(entries, Embeddings(dense=dense, multi=Ragged.of(tokens), fingerprint=MADE_BY))
+    for query in (
+        Query(tokens=tokens[copies[0]][:5]),
+        Query(tokens=rng.standard_normal((3, 64)).astype(np.float32)),
+        Query(dense=dense[7]),
+    ):
+        found = [one for one in store.search(query, k=120) if int(one.id) in copies]
+        assert ids(found) == [f"{i:03d}" for i in copies]
+        assert len({score for one in found for score in one.signals.values()}) == 1
+
+
+@pytest.mark.parametrize("width", [1, 3, 7, 64, 257])
+def test_a_row_has_the_same_cosine_wherever_it_stands(width):
+    rng = np.random.default_rng(width)
+    query, row = rng.standard_normal((2, width)).astype(np.float32)
+    for rows in (1, 2, 3, 5, 8, 33):
+        for shift in range(4):  # also where rows do not begin at an aligned address
+            matrix = np.empty(rows * width + shift, np.float32)[shift:].reshape(rows, width)
+            matrix[:] = row
+            assert set(ranking.cosines(matrix, query).tolist()) == {ranking.cosines(row[None], query)[0]}
+
+
+def test_token_vectors_are_read_in_bounded_pieces(monkeypatch):
+    read = []
+    tokens = memory._Evidence.tokens
+    monkeypatch.setattr(memory._Evidence, "tokens", lambda self, positions: read.append(tokens(self, positions)) or read[-1])
+    monkeypatch.setattr(ranking, "BLOCK_ROWS", 5)
+    lengths = [1, 2, 3, 4, 9, 1, 5, 1]
+    store = filled(**{f"d{i}": (0, [i + j for j in range(n)], "") for i, n in enumerate(lengths)})
+    store.search(Query(tokens=at(0)[None]), k=8)
+    assert [one.lengths.tolist() for one in read] == [[1, 2], [3], [4], [9], [1], [5], [1]]
+
+
+def test_the_order_of_adding_does_not_matter():
+    rng = np.random.default_rng(3)
+    given = {f"d{i}": (int(rng.integers(0, 8)) * 10, [int(d) * 10 for d in rng.integers(0, 8, 3)], f"w{i % 4} w{i % 3}") for i in range(40)}
+    shuffled = {id: given[id] for id in rng.permutation(list(given)).tolist()}
+    for query in (Query(dense=at(5)), Query(tokens=np.stack([at(5), at(33)])), Query(text="w1 w2"), Query(tokens=at(5)[None], text="w2")):
+        assert filled(**given).search(query, k=40) == filled(**shuffled).search(query, k=40)
