@@ -1,0 +1,389 @@
+"""The loop: a recipe's phases, step by step, from a start or from where a killed run was.
+
+`train` is the story; what it needs stands beneath it. A state is written every `save_every` steps, whole or not at all, and holds
+everything the next step depends on: a resumed run gives the numbers of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from unitower.data import open_source
+from unitower.encode.images import as_seen
+from unitower.encode.processor import Processor
+from unitower.encode.tasks import Task, tasks_of
+from unitower.errors import UnitowerError
+from unitower.model.checkpoint import write_checkpoint, write_json
+from unitower.model.embedder import Embedder, TokenSequence
+from unitower.training.curve import write_curve
+from unitower.training.gather import gathered, gathered_rows, sum_gradients
+from unitower.training.recipe import Mix, Phase, Recipe
+from unitower.training.sampler import Batch, Sampler
+from unitower.training.start import start
+from unitower.training.step import Side, Sides, backward
+from unitower.types import Item, Role
+
+STATE = "state"
+METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """One line of progress, and of metrics.jsonl."""
+
+    phase: str
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    gradient_norm: float
+    samples_per_s: float
+    unusable: int
+    parts: Mapping[str, float] = field(default_factory=dict)
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+
+
+def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Callable[[Told], None] | None = None) -> Path:
+    """Run a recipe; returns `out`, a checkpoint folder that `unitower.load` takes.
+
+    out     also gets metrics.jsonl, curve.html, recipe.json, and while the run lasts its state
+    resume  go on from the state in `out`, if there is one; without it `out` must be new or empty
+
+    One process or several (`torchrun` or `accelerate launch`): the batch is shared out between them, the result is the same.
+    UnitowerError if `out` holds another run, the data have changed, or a source cannot fill a batch.
+    """
+    from accelerate import Accelerator
+
+    out = Path(out)
+    accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bfloat16" else "no", cpu=not torch.cuda.is_available())
+    main = accelerator.is_main_process
+    if main:
+        claim(out, recipe, resume=resume)
+    accelerator.wait_for_everyone()
+
+    torch.manual_seed(recipe.seed)
+    origin, embedder = start(recipe)
+    embedder = embedder.to(accelerator.device)
+    run = Run.restore(out, embedder) if resume and (out / STATE / "run.json").exists() else Run()
+    processor = Processor.read(origin, embedder.config)
+    precision = accelerator.autocast if embedder.dtype == torch.float32 else nullcontext  # frozen bfloat16 weights need no casting
+
+    for number, phase in enumerate(recipe.phases):
+        if number < run.phase:
+            continue
+        stage = Stage(recipe, phase, number, embedder, processor, share=(accelerator.process_index, accelerator.num_processes))
+        stage.restore(run)
+        clock = time.perf_counter()
+        for step in range(run.step, phase.steps):
+            torch.manual_seed(hash_of(recipe.seed, number, step, accelerator.process_index))  # dropout: the same after a resume
+            lr = rate(phase, step)
+
+            batches = {name: stage.sides(sampler.next()) for name, sampler in stage.samplers.items()}
+            measured = backward(
+                embedder, batches, stage.objective, chunk_tokens=phase.chunk_tokens, precision=precision, gather=gathered,
+                gather_grades=gathered_rows,
+            )  # fmt: skip
+            sum_gradients(stage.parameters)
+            norm = float(torch.nn.utils.clip_grad_norm_(stage.parameters, phase.clip))
+            stage.optimizer.param_groups[0]["lr"] = lr
+            stage.optimizer.step()
+            stage.optimizer.zero_grad(set_to_none=True)
+            stage.average(phase.average)
+
+            last = step + 1 == phase.steps
+            if main and ((step + 1) % recipe.log_every == 0 or last):
+                took, clock = time.perf_counter() - clock, time.perf_counter()
+                done = (step + 1 - run.logged) * sum(mix.batch for mix in (phase.text, phase.pages) if mix)
+                told = Told(
+                    phase=phase.name, step=step + 1, steps=phase.steps, loss=float(measured.loss), lr=lr, gradient_norm=norm,
+                    samples_per_s=round(done / took, 2), unusable=stage.unusable, parts=floats(measured.parts),
+                    accuracy=floats(measured.accuracy),
+                )  # fmt: skip
+                run.logged = step + 1
+                append(out / METRICS, asdict(told))
+                if progress:
+                    progress(told)
+            if main and (step + 1) % recipe.save_every == 0 and not last:
+                run.save(out, embedder, stage, number, step + 1)
+        stage.end()
+        run = Run(phase=number + 1)
+        if main:
+            run.save(out, embedder, None, number + 1, 0)
+        accelerator.wait_for_everyone()
+
+    if main:
+        finish(out, recipe, embedder, origin)
+    accelerator.wait_for_everyone()
+    return out
+
+
+# ---------------------------------------------------------------- one phase
+
+
+class Stage:
+    """A phase at work: what it trains, its optimiser, its data, and how pairs become sequences."""
+
+    def __init__(
+        self, recipe: Recipe, phase: Phase, number: int, embedder: Embedder, processor: Processor, *, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        self.phase, self.embedder, self.processor, self.share = phase, embedder, processor, share
+        torch.manual_seed(hash_of(recipe.seed, number, -1, 0))
+        for name, origin in phase.adapters.items():
+            if name not in embedder.lora:
+                embedder.add_adapter(name, recipe.lora, start_from=origin)
+        self.names = trained_names(embedder, phase)
+        if not self.names:
+            raise UnitowerError(f"phase {phase.name!r} trains nothing: name adapters, or 'projector' or 'tower' in train.")
+        embedder.requires_grad_(False)
+        parameters = dict(embedder.named_parameters())
+        self.parameters: list[Tensor] = [parameters[name].requires_grad_() for name in self.names]
+        embedder.train()
+        embedder.recompute(phase.recompute)
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=phase.lr, weight_decay=phase.weight_decay, betas=(0.9, 0.98))
+        self.averages = [p.detach().clone() for p in self.parameters] if phase.average else []
+        widths = embedder.config.matryoshka_dims if phase.objective.dense_widths is None else phase.objective.dense_widths
+        self.objective = replace(phase.objective, dense_widths=tuple(widths))
+        mixes: dict[str, Mix] = {name: mix for name, mix in (("text", phase.text), ("pages", phase.pages)) if mix}
+        if not mixes:
+            raise UnitowerError(f"phase {phase.name!r} has no data: give it text, pages or both.")
+        self.samplers = {name: sampler_of(mix, seed=hash_of(recipe.seed, number, 0, i)) for i, (name, mix) in enumerate(mixes.items())}
+        self.task = self._task()
+
+    def _task(self) -> Task:
+        known = tasks_of(dict.fromkeys([*self.embedder.config.task_names, self.phase.task]))
+        return known[self.phase.task]
+
+    @property
+    def unusable(self) -> int:
+        return sum(sampler.unusable.count.total() for sampler in self.samplers.values())
+
+    def sides(self, batch: Batch) -> Sides:
+        """A batch's sequences; in a run of several processes the part that falls to this one."""
+        rank, world = self.share
+        pairs = batch.pairs[rank * len(batch.pairs) // world : (rank + 1) * len(batch.pairs) // world]
+        negatives = [item for pair in pairs for item in pair.negatives]
+        graded = [pair.grade for pair in pairs if pair.grade is not None]
+        return Sides(
+            queries=self._side([pair.query for pair in pairs], "query"),
+            documents=self._side([pair.document for pair in pairs], "passage"),
+            negatives=self._side(negatives, "passage") if negatives else None,
+            grades=torch.tensor(graded, device=self.embedder.device) if pairs and len(graded) == len(pairs) else None,
+        )
+
+    def _side(self, items: Iterable[Item], role: Role) -> Side:
+        of_role = [name for name in self.phase.adapters if name == f"{self.phase.task}-{role}"]
+        adapter = next(iter([*of_role, *self.phase.adapters]), None)
+        return Side(sequences=tuple(self._sequence(item, role) for item in items), adapter=adapter)
+
+    def _sequence(self, item: Item, role: Role) -> TokenSequence:
+        if isinstance(item.content, str):
+            ids = self.processor.text_ids(item.content, prompt=self.task.prompt(role), max_length=self.phase.max_length)
+            return TokenSequence(torch.tensor(ids))
+        image = as_seen(item.content)
+        size = self.processor.image_size(*image.size, max_pixels=self.phase.max_pixels, enlarge=True)
+        return self.processor.image_sequence(self.processor.resized(image, size))
+
+    @torch.no_grad()
+    def average(self, decay: float) -> None:
+        """Let the running average follow the weights."""
+        for average, parameter in zip(self.averages, self.parameters, strict=True) if self.averages else ():
+            average.lerp_(parameter, 1 - decay)
+
+    @torch.no_grad()
+    def end(self) -> None:
+        """Put the averages in place of the weights, and freeze everything."""
+        for average, parameter in zip(self.averages, self.parameters, strict=True) if self.averages else ():
+            parameter.copy_(average)
+        self.embedder.requires_grad_(False)
+
+    def restore(self, run: Run) -> None:
+        """Go to where a saved run was in this phase."""
+        if run.step == 0:
+            return
+        state = run.tensors
+        for i, (name, parameter) in enumerate(zip(self.names, self.parameters, strict=True)):
+            with torch.no_grad():
+                parameter.copy_(state[f"weights.{name}"])
+                if self.averages:
+                    self.averages[i].copy_(state[f"average.{name}"])
+            self.optimizer.state[parameter] = {
+                "step": torch.tensor(float(run.step)),
+                **{key: state[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")},
+            }
+        for name, sampler in self.samplers.items():
+            sampler.resume(run.samplers[name])
+
+
+def trained_names(embedder: Embedder, phase: Phase) -> list[str]:
+    """Names of the parameters a phase moves."""
+    names = []
+    for name, _ in embedder.named_parameters():
+        adapter = name.rpartition(".")[2] if ".lora_" in name else None
+        if adapter is not None:
+            chosen = adapter in phase.adapters
+        else:
+            chosen = "tower" in phase.train or ("projector" in phase.train and name.startswith("projector."))
+        if chosen:
+            names.append(name)
+    return names
+
+
+def sampler_of(mix: Mix, *, seed: int) -> Sampler:
+    return Sampler([(open_source(s.kind, **s.options), s.weight) for s in mix.sources], batch=mix.batch, seed=seed)
+
+
+def rate(phase: Phase, step: int) -> float:
+    """Learning rate of a step: a straight line up over `warmup` steps, then half a cosine down to `final_lr`."""
+    if step < phase.warmup:
+        return phase.lr * (step + 1) / phase.warmup
+    progress = (step - phase.warmup) / max(1, phase.steps - phase.warmup)
+    return phase.final_lr + (phase.lr - phase.final_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def hash_of(*numbers: int) -> int:
+    """A seed from several numbers, the same in every process and run."""
+    from hashlib import sha256
+
+    return int.from_bytes(sha256(repr(numbers).encode()).digest()[:6], "big")
+
+
+# ---------------------------------------------------------------- state on disk
+
+
+@dataclass(kw_only=True)
+class Run:
+    """How far a run is: phase and step that come next, and what they depend on."""
+
+    phase: int = 0
+    step: int = 0
+    logged: int = 0
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    samplers: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, out: Path, embedder: Embedder, stage: Stage | None, phase: int, step: int) -> None:
+        """Write the state beside the old one, then take its place: a kill leaves one of the two whole."""
+        tensors = {f"model.{name}": p.detach().cpu().contiguous() for name, p in embedder.named_parameters()}
+        if stage is not None:
+            for i, (name, parameter) in enumerate(zip(stage.names, stage.parameters, strict=True)):
+                tensors[f"weights.{name}"] = tensors.pop(f"model.{name}")
+                for key in ("exp_avg", "exp_avg_sq"):
+                    tensors[f"{key}.{name}"] = stage.optimizer.state[parameter][key].cpu().contiguous()
+                if stage.averages:
+                    tensors[f"average.{name}"] = stage.averages[i].cpu().contiguous()
+        part, whole, old = out / f"{STATE}.part", out / STATE, out / f"{STATE}.old"
+        for stale in (part, old):
+            shutil.rmtree(stale, ignore_errors=True)
+        part.mkdir()
+        save_file(tensors, part / "tensors.safetensors")
+        adapters = {name: asdict(replace(lora, extra={})) for name, lora in embedder.lora.items()}
+        samplers = {name: sampler.state for name, sampler in stage.samplers.items()} if stage else {}
+        write_json(part / "run.json", {"phase": phase, "step": step, "adapters": adapters, "samplers": samplers})
+        for path in (part / "tensors.safetensors", part / "run.json", part):
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+        if whole.exists():
+            whole.rename(old)
+        part.rename(whole)
+        shutil.rmtree(old, ignore_errors=True)
+
+    @classmethod
+    def restore(cls, out: Path, embedder: Embedder) -> Run:
+        """The state in `out`, its weights put into the embedder, and later lines of the metrics forgotten."""
+        from unitower.model.config import LoraConfig
+
+        raw = json.loads((out / STATE / "run.json").read_text(encoding="utf-8"))
+        tensors = load_file(out / STATE / "tensors.safetensors")
+        for name, values in raw["adapters"].items():
+            if name not in embedder.lora:
+                embedder.add_adapter(name, LoraConfig(**values))
+        parameters = dict(embedder.named_parameters())
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                key = f"model.{name}" if f"model.{name}" in tensors else f"weights.{name}"
+                parameter.copy_(tensors[key])
+        forget_after(out / METRICS, names_before=raw["phase"], step=raw["step"], out=out)
+        return cls(phase=raw["phase"], step=raw["step"], logged=raw["step"], tensors=tensors, samplers=raw["samplers"])
+
+
+def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Make `out`, or see that it holds this very run. UnitowerError otherwise; nothing is ever overwritten."""
+    if (out / f"{STATE}.old").exists() and not (out / STATE).exists():
+        (out / f"{STATE}.old").rename(out / STATE)  # killed between the two renames of a save
+    said = json.loads(json.dumps(asdict(recipe), default=str))
+    path = out / "recipe.json"
+    if out.is_dir() and any(out.iterdir()):
+        if not resume:
+            raise UnitowerError(f"{out} is not empty: go on with the run in it by --resume, or choose another folder.")
+        if not path.is_file():
+            raise UnitowerError(f"{out} holds no run: recipe.json is missing.")
+        there = json.loads(path.read_text(encoding="utf-8"))
+        different = [key for key in said if said[key] != there.get(key) and key not in ("save_every", "log_every")]
+        if different:
+            raise UnitowerError(f"{out} holds a run of another recipe ({', '.join(different)} differ): resume with the same settings.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(path, said)
+
+
+def forget_after(path: Path, *, names_before: int, step: int, out: Path) -> None:
+    """Drop lines of metrics that were written after the state was saved: they will be written again."""
+    if not path.exists():
+        return
+    phases = [phase["name"] for phase in json.loads((out / "recipe.json").read_text(encoding="utf-8"))["phases"]]
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            told = json.loads(line)
+        except ValueError:  # half a line, from the kill
+            continue
+        place = phases.index(told["phase"])
+        if place < names_before or (place == names_before and told["step"] <= step):
+            kept.append(line + "\n")
+    part = path.with_suffix(".part")
+    part.write_text("".join(kept), encoding="utf-8")
+    part.replace(path)
+
+
+def finish(out: Path, recipe: Recipe, embedder: Embedder, origin: Path) -> None:
+    """The checkpoint in the released layout; adapters that no phase has trained start from the last trained one."""
+    for name in embedder.config.adapter_names:
+        if name not in embedder.lora:
+            embedder.add_adapter(name, recipe.lora, start_from=next(reversed(embedder.lora), None))
+    embedder.eval()
+    write_checkpoint(embedder, out, like=origin)
+    write_curve(out / METRICS, out / "curve.html", title=recipe.name)
+    shutil.rmtree(out / STATE, ignore_errors=True)
+
+
+def floats(values: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: round(float(value), 6) for name, value in values.items()}
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def on_stderr(told: Told) -> None:
+    """Progress for people: one line each time."""
+    first = "".join(f", {name.replace('_', ' ')} right first {value:.0%}" for name, value in told.accuracy.items())
+    bad = f", {told.unusable} rows unusable" if told.unusable else ""
+    line = f"{told.phase} {told.step}/{told.steps}: loss {told.loss:.4f}{first}, {told.samples_per_s:.1f} pairs/s{bad}"
+    print(line, file=sys.stderr, flush=True)
+
+
+__all__ = ["Told", "on_stderr", "train"]

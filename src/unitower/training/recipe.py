@@ -1,0 +1,194 @@
+"""What a training run is: a start, and phases that each say what is trained, on which pairs, towards what.
+
+A recipe is a Python function that returns one of these, so that the editor and the type checker know it and one derives from another
+(`dataclasses.replace`). Every number that matters stands beside its reason in the recipe's file (src/unitower/recipes/).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from unitower.losses.joint import Weights
+from unitower.model.config import LoraConfig, ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One data source and its share of the batches: `data.open_source(kind, **options)`."""
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """Sources that take turns, one a batch, drawn by weight. `batch` is the number of pairs over all processes."""
+
+    sources: tuple[Source, ...]
+    batch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What a phase makes small.
+
+    kind           "joint": InfoNCE of both heads and the divergence between them, hard negatives included where pairs have them;
+                   "graded": CoSENT of both heads where pairs carry grades, "joint" where a source's pairs do not
+    weights        of the joint loss's six terms
+    temperature    of InfoNCE and the divergence
+    both_ways      InfoNCE also from documents to queries
+    stop_gradient  head that the divergence does not move; None: both move, as the paper does
+    dense_widths   Matryoshka widths of the dense vector; None: those of the model; () for its full width only
+    late_widths    the same of the token vectors; () for their full width only, as the paper does
+    """
+
+    kind: Literal["joint", "graded"] = "joint"
+    weights: Weights = field(default_factory=Weights)
+    temperature: float = 0.02
+    cosent_temperature: float = 0.05
+    both_ways: bool = False
+    stop_gradient: Literal["dense", "late"] | None = None
+    dense_widths: tuple[int, ...] | None = None
+    late_widths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One stretch of training with one optimiser.
+
+    task         whose prompts are put before texts
+    adapters     adapter that is trained -> adapter it starts from; None for a fresh one, its own name to go on with it. One adapter,
+                 or two named `TASK-query` and `TASK-passage` for roles of their own
+    train        what else moves: "projector" (its base weights), "tower" (everything)
+    text, pages  pairs without and with pictures; a step takes a batch of each there is
+    chunk_tokens gradients are cached: the tower sees this many tokens at once, whatever the batch; None: the batch in one pass
+    recompute    keep no activations inside a block; a third more work for much less memory
+    average      decay of the running average of the weights, which is what is written in the end; 0 for the last weights
+    """
+
+    name: str
+    steps: int
+    objective: Objective = Objective()
+    task: str = "retrieval"
+    adapters: Mapping[str, str | None] = field(default_factory=dict)
+    train: tuple[Literal["projector", "tower"], ...] = ()
+    text: Mix | None = None
+    pages: Mix | None = None
+    lr: float = 1e-4
+    warmup: int = 0
+    final_lr: float = 0.0
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    average: float = 0.0
+    chunk_tokens: int | None = None
+    recompute: bool = False
+    max_length: int = 512
+    max_pixels: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run.
+
+    start       checkpoint folder or Hub id that is trained on: in the released layout, or a bare Qwen2.5-VL; its tokenizer and
+                preprocessing go with it
+    config      shape of a tower that starts from nothing, with the tokenizer and preprocessing of `start`; None: the weights of `start`
+    lora        rank and scale of the adapters
+    precision   "bfloat16" or "float32" arithmetic; what is trained is kept in float32
+    save_every  steps between states a killed run resumes from
+    """
+
+    name: str
+    start: str
+    phases: tuple[Phase, ...]
+    config: ModelConfig | None = None
+    lora: LoraConfig = field(default_factory=lambda: LoraConfig(r=32, lora_alpha=32))
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    seed: int = 0
+    save_every: int = 100
+    log_every: int = 10
+
+
+def recipes() -> list[str]:
+    """Names of the recipes that ship: the modules of `unitower.recipes`."""
+    import unitower.recipes
+
+    return sorted(m.name for m in pkgutil.iter_modules(unitower.recipes.__path__) if not m.name.startswith("_"))
+
+
+def find(name: str, *, settings: Sequence[str] = ()) -> Recipe:
+    """A recipe by name, or by the path of a Python file that has `recipe()`, with `key=value` settings put into it.
+
+    A key is a path of fields: `seed=1`, `phases.0.steps=20`, `phases.pairs.objective.temperature=0.05`.
+
+    ValueError names the recipes there are, the fields there are, or the value that does not fit.
+    """
+    path = Path(name)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise ValueError(f"there is no recipe file {name}.")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    elif name in recipes():
+        module = importlib.import_module(f"unitower.recipes.{name}")
+    else:
+        raise ValueError(f"there is no recipe {name!r}; there are {', '.join(recipes())}, or give the path of a .py file with recipe().")
+    recipe: Recipe = module.recipe()
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"{setting!r} is no setting: write KEY=VALUE.")
+        recipe = with_setting(recipe, key.split("."), value)
+    return recipe
+
+
+T = TypeVar("T")
+
+
+def with_setting(config: T, key: Sequence[str], value: str) -> T:
+    """A copy of a configuration with one field changed; the value is read as Python where it is, else as a string.
+
+    >>> with_setting(Mix(sources=(), batch=8), ["batch"], "16").batch
+    16
+    """
+    name, *rest = key
+    if isinstance(config, tuple):
+        names = [getattr(each, "name", str(i)) for i, each in enumerate(config)]
+        if name not in names and not (name.isdigit() and int(name) < len(config)):
+            raise ValueError(f"there is no {name!r}; there are {', '.join(names)}.")
+        at = names.index(name) if name in names else int(name)
+        changed = with_setting(config[at], rest, value) if rest else _value(value, like=config[at], key=name)
+        return (*config[:at], changed, *config[at + 1 :])  # type: ignore[return-value]
+    if isinstance(config, Mapping):
+        return {**config, name: with_setting(config[name], rest, value) if rest else _value(value, like=config.get(name), key=name)}  # type: ignore[return-value]
+    if not is_dataclass(config) or name not in {f.name for f in fields(config)}:
+        there = [f.name for f in fields(config)] if is_dataclass(config) else []
+        raise ValueError(f"there is no setting {name!r}; there are {', '.join(there) or 'none at this place'}.")
+    now = getattr(config, name)
+    return replace(config, **{name: with_setting(now, rest, value) if rest else _value(value, like=now, key=name)})  # type: ignore[type-var, return-value]
+
+
+def _value(text: str, *, like: object, key: str) -> object:
+    import ast
+
+    try:
+        value: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(like, tuple) and isinstance(value, list):
+        value = tuple(value)
+    if like is not None and value is not None and type(value) is not type(like):
+        raise ValueError(f"{key} is a {type(like).__name__}, got {text!r}.")
+    return value
