@@ -13,14 +13,14 @@ import numpy.typing as npt
 from unitower.types import Floats, Ragged
 
 BLOCK_ROWS = 65_536
-"""Document rows scored at once: 24 query tokens against them make a 6 MB score matrix, whatever the number of documents."""
+"""Document rows scored at once for a query of up to 24 tokens, fewer for a longer one: a matrix of 6 MB, however many documents."""
 
 
 def maxsim(query: npt.ArrayLike, documents: Ragged | Sequence[npt.ArrayLike]) -> Floats:
     """Late-interaction score of one query against n documents.
 
     score = sum over the query's tokens of the best dot product with any token of the document. There is no padding, so a
-    document scores the same alone and among others.
+    document scores the same alone and among others, up to the rounding of the matrix product (5e-7).
 
     query      [T, m], unit rows, T >= 1
     documents  Ragged, or a sequence of [tokens_i, m], unit rows, none empty
@@ -38,9 +38,10 @@ def maxsim(query: npt.ArrayLike, documents: Ragged | Sequence[npt.ArrayLike]) ->
     if docs.width != query_TM.shape[1]:
         raise ValueError(f"the query's vectors have width {query_TM.shape[1]}, the documents' {docs.width}: they come from different encoders.")
     scores = np.empty(len(docs), np.float32)
+    block_rows = max(1, BLOCK_ROWS * 24 // max(24, len(query_TM)))
     first = 0
     while first < len(docs):  # blocks of whole documents, so that memory does not grow with their number
-        last = max(first + 1, int(np.searchsorted(docs.offsets, docs.offsets[first] + BLOCK_ROWS, side="right")) - 1)
+        last = max(first + 1, int(np.searchsorted(docs.offsets, docs.offsets[first] + block_rows, side="right")) - 1)
         start, stop = docs.offsets[first], docs.offsets[last]
         similarity_TS = query_TM @ docs.data[start:stop].T
         scores[first:last] = np.maximum.reduceat(similarity_TS, docs.offsets[first:last] - start, axis=1).sum(axis=0)

@@ -62,6 +62,13 @@ class AdaptedLinear(nn.Module):
         grown = [linear(a, b.to(x.dtype)) for a, b in zip(shrunk, self.lora_B[name].split(self.out_features), strict=True)]
         return lora.scale * (grown[0] if projections == 1 else torch.cat(grown, dim=-1))
 
+    def low_rank_onto(self, y: Tensor, x: Tensor, name: str) -> Tensor:
+        """y + scale * B A x in two products, whatever the number of projections: what training spends its time on."""
+        lora = self.lora[name]
+        shrunk = lora.scale * linear(F.dropout(x, lora.lora_dropout, self.training), self.lora_A[name].to(x.dtype))
+        blocks = torch.block_diag(*self.lora_B[name].split(self.out_features)).to(x.dtype)
+        return torch.addmm(y, shrunk, blocks.T) if y.dtype == shrunk.dtype else y + linear(shrunk, blocks)
+
     def delta(self, name: str) -> Tensor:
         """scale * B @ A of one adapter in float32, shaped like W."""
         projections = len(self.out_features)
@@ -83,7 +90,9 @@ class AdaptedLinear(nn.Module):
         if route is None:
             return linear(x, self.fast, self.bias) if plus is None else linear_plus(x, self.fast, self.bias, plus)
         y = linear(x, self.weight, self.bias)
-        if any(name is not None for name, _, _ in route):
+        if torch.is_grad_enabled() and len(route) == 1 and route[0][0] is not None:
+            y = self.low_rank_onto(y, x, route[0][0])
+        elif any(name is not None for name, _, _ in route):
             parts = [y[first:last] if name is None else y[first:last] + self.low_rank(x[first:last], name) for name, first, last in route]
             y = parts[0] if len(parts) == 1 else torch.cat(parts)
         return y if plus is None else plus + y

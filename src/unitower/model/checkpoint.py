@@ -104,7 +104,7 @@ def plain_adapter(name: str) -> str:
     return name.replace("base_model.model.model.layers.", "base_model.model.model.language_model.layers.")
 
 
-# ---------------------------------------------------------------- reading
+# ---- reading
 
 
 class TensorFiles:
@@ -131,7 +131,7 @@ class TensorFiles:
                 if rename(name) in self._where:
                     other, spelled, _ = self._where[rename(name)]
                     raise CheckpointError(
-                        f"tensor {rename(name)} is there twice: as {spelled} in {other.name} and as {name} in {path.name}."
+                        f"{self.folder}: tensor {rename(name)} is there twice, as {spelled} in {other.name} and as {name} in {path.name}."
                     )
                 self._where[rename(name)] = (path, name, shape)
 
@@ -169,9 +169,9 @@ def read_checkpoint(folder: str | Path, *, device: str | torch.device = "cpu", d
     lora = LoraConfig.read(adapters / ADAPTER_CONFIG) if config.adapter_names or (adapters / ADAPTER_MODEL).exists() else None
     with torch.device("meta"):
         embedder = Embedder(config)
-        for name in config.adapter_names:
-            assert lora is not None
-            embedder.add_adapter(name, lora)
+        if lora is not None:
+            for name in config.adapter_names:
+                embedder.add_adapter(name, lora)
     with TensorFiles(weight_files(folder)) as tensors:
         fill(embedder, base_layout(config), tensors, ignore=NOT_NEEDED, device=device, dtype=dtype)
     if lora is not None:
@@ -217,20 +217,17 @@ def fill(
         lines = [f"{len(missing)} missing: {few(missing)}"] * bool(missing)
         lines += [f"{len(left_over)} left over: {few([f'{name} ({tensors.place(name).name})' for name in left_over])}"] * bool(left_over)
         raise CheckpointError(f"{tensors.folder}: the tensors do not fit the configuration; {'; '.join(lines)}.")
-    parameters = dict(embedder.named_parameters())
     for ours, theirs in layout.items():
-        wanted = parameters[ours].shape
         for name, shape in zip(theirs, shapes_of_parts(embedder, ours, len(theirs)), strict=True):
             found = tensors.shape(name)
             if found != shape:
-                found_rank = (found[:1] if ".lora_A." in ours else found[1:]) if rank else ()
-                hint = f" The adapter has rank {found_rank[0]}, adapter_config.json says {rank}." if found_rank not in ((), (rank,)) else ""
+                its_rank = found[0 if ".lora_A." in ours else 1] if rank and len(found) == 2 else rank
+                hint = f" The adapter has rank {its_rank}, adapter_config.json says {rank}." if its_rank != rank else ""
                 raise CheckpointError(f"{tensors.place(name)}: {name} has shape {list(found)}, expected {list(shape)}.{hint}")
-        parts = [tensors.read(name).to(device=device, dtype=dtype) for name in theirs]
-        value = parts[0] if len(parts) == 1 else torch.cat(parts)
+        # a single part is copied too: what is read lies in the mapped file, and would change or vanish with it
+        parameter = torch.nn.Parameter(torch.cat([tensors.read(name).to(device=device, dtype=dtype) for name in theirs]))
         owner, _, attribute = ours.rpartition(".")
         module = embedder.get_submodule(owner)
-        parameter = torch.nn.Parameter(value.reshape(wanted).contiguous())
         if isinstance(module, torch.nn.ParameterDict):
             module[attribute] = parameter
         else:
@@ -252,7 +249,7 @@ def few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-# ---------------------------------------------------------------- writing
+# ---- writing
 
 
 def write_checkpoint(

@@ -25,6 +25,7 @@ from torch.utils.checkpoint import checkpoint
 
 from unitower.model.adapters import AdaptedLinear, Route
 from unitower.model.config import TextConfig, VisionConfig
+from unitower.model.gradients import rms_norm, silu_gate, turn, turned
 from unitower.model.linear import linear, linear_silu, linear_times
 
 BARE: Route = ((None, 0, -1),)
@@ -49,10 +50,10 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return rms_norm(x, self.weight, self.eps)
         wide = x.float()
         scale = torch.rsqrt(torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square() / x.shape[-1] + self.eps)
-        if torch.is_grad_enabled():
-            return (wide * scale).to(x.dtype) * self.weight
         scaled = wide.mul_(scale) if wide is not x else wide * scale
         return scaled.to(x.dtype) * self.weight  # rounded before the weight, as the released code does
 
@@ -62,14 +63,12 @@ def rotate(x_NAD: Tensor, cos_N1D: Tensor, sin_N1D: Tensor, *, fast: bool) -> Te
 
     fast  in place of the released code's four rounded products and two sums, two products into each of which a second one is added
     """
+    if torch.is_grad_enabled():
+        return turn(x_NAD, cos_N1D, sin_N1D)
+    if fast:
+        return turned(x_NAD, cos_N1D, sin_N1D)
     a, b = x_NAD.chunk(2, dim=-1)
-    if not fast:
-        return torch.cat([a * cos_N1D - b * sin_N1D, b * cos_N1D + a * sin_N1D], dim=-1).to(x_NAD.dtype)
-    turned = x_NAD * torch.cat([cos_N1D, cos_N1D], dim=-1)
-    left, right = turned.chunk(2, dim=-1)
-    left.addcmul_(b, sin_N1D, value=-1)
-    right.addcmul_(a, sin_N1D)
-    return turned
+    return torch.cat([a * cos_N1D - b * sin_N1D, b * cos_N1D + a * sin_N1D], dim=-1).to(x_NAD.dtype)
 
 
 class GatedMLP(nn.Module):
@@ -87,8 +86,12 @@ class GatedMLP(nn.Module):
             gate_bias, up_bias = (None, None) if self.gate_up.bias is None else self.gate_up.bias.chunk(2)
             inner = linear_times(x, up, up_bias, linear_silu(x, gate, gate_bias))
         else:
-            gate, up = self.gate_up(x, route).chunk(2, dim=-1)
-            inner = F.silu(gate) * up
+            gate_up = self.gate_up(x, route)
+            if torch.is_grad_enabled():
+                inner = silu_gate(gate_up)
+            else:
+                gate, up = gate_up.chunk(2, dim=-1)
+                inner = F.silu(gate) * up
         return self.down(inner, route, plus=plus)  # type: ignore[no-any-return]
 
 

@@ -98,7 +98,8 @@ class LanceStore:
                 self._merge(dataset, merge, table, {"num_updated_rows": replaced, "num_inserted_rows": len(batch) - replaced})
             else:
                 dataset = lance.write_dataset(table, dataset, mode="append")
-        self._remember(known | {one.entry.id for one in batch}, before=before, now=dataset.version)
+        known |= {one.entry.id for one in batch}
+        self._remember(known, before=before, now=dataset.version)
 
     def delete(self, ids: Collection[str]) -> int:
         known = self._known_ids()
@@ -110,7 +111,8 @@ class LanceStore:
             before = dataset.version
             table = pa.table({"id": pa.array([_encoded(id) for id in sorted(gone)], pa.string())})
             self._merge(dataset, dataset.merge_insert("id").when_matched_delete(), table, {"num_deleted_rows": len(gone)})
-        self._remember(known - gone, before=before, now=dataset.version)
+        known -= gone
+        self._remember(known, before=before, now=dataset.version)
         return len(gone)
 
     def search(self, query: Query, *, k: int, weights: Mapping[str, float] | None = None) -> list[Found]:
@@ -305,7 +307,7 @@ class _Snapshot:
         return sorted(set(ids) & self._facts.position.keys())
 
     def entries(self, ids: Sequence[str]) -> list[Entry]:
-        """Of those of the ids that are there, in their order."""
+        """The entries of those ids that are there, in the order of the ids."""
         chosen = [self._facts.position[id] for id in ids if id in self._facts.position]
         columns = ["id", "path", "page", "first_line", "last_line", "modality", "part", "file_sha", "text", "metadata"]
         if not chosen:

@@ -18,6 +18,9 @@ from unitower.losses.joint import Weights
 from unitower.model.config import LoraConfig, ModelConfig
 
 
+SHIPPED = Path(__file__).parents[1] / "recipes"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One data source and its share of the batches: `data.open_source(kind, **options)`."""
@@ -118,9 +121,7 @@ class Recipe:
 
 def recipes() -> list[str]:
     """Names of the recipes that ship: the modules of `unitower.recipes`."""
-    import unitower.recipes
-
-    return sorted(m.name for m in pkgutil.iter_modules(unitower.recipes.__path__) if not m.name.startswith("_"))
+    return sorted(m.name for m in pkgutil.iter_modules([str(SHIPPED)]) if not m.name.startswith("_"))
 
 
 def find(name: str, *, settings: Sequence[str] = ()) -> Recipe:
