@@ -78,7 +78,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
     torch.manual_seed(recipe.seed)
     origin, embedder = start(recipe)
     embedder = embedder.to(accelerator.device)
-    run = Run.restore(out, embedder) if resume and (out / STATE / "run.json").exists() else Run()
+    run = Run.restore(out, embedder) if (out / STATE / "run.json").exists() else Run()
     processor = Processor.read(origin, embedder.config)
     precision = accelerator.autocast if embedder.dtype == torch.float32 else nullcontext  # frozen bfloat16 weights need no casting
 
@@ -109,7 +109,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
                 took, clock = time.perf_counter() - clock, time.perf_counter()
                 done = (step + 1 - run.logged) * sum(mix.batch for mix in (phase.text, phase.pages) if mix)
                 told = Told(
-                    phase=phase.name, step=step + 1, steps=phase.steps, loss=float(measured.loss), lr=lr, gradient_norm=norm,
+                    phase=phase.name, step=step + 1, steps=phase.steps, loss=float(measured.loss.detach()), lr=lr, gradient_norm=norm,
                     samples_per_s=round(done / took, 2), unusable=stage.unusable, parts=floats(measured.parts),
                     accuracy=floats(measured.accuracy),
                 )  # fmt: skip
@@ -220,10 +220,9 @@ class Stage:
                 parameter.copy_(state[f"weights.{name}"])
                 if self.averages:
                     self.averages[i].copy_(state[f"average.{name}"])
-            self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(run.step)),
-                **{key: state[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")},
-            }
+            if f"step.{name}" in state:
+                moments = {key: state[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[parameter] = {"step": state[f"step.{name}"], **moments}
         for name, sampler in self.samplers.items():
             sampler.resume(run.samplers[name])
 
@@ -280,8 +279,8 @@ class Run:
         if stage is not None:
             for i, (name, parameter) in enumerate(zip(stage.names, stage.parameters, strict=True)):
                 tensors[f"weights.{name}"] = tensors.pop(f"model.{name}")
-                for key in ("exp_avg", "exp_avg_sq"):
-                    tensors[f"{key}.{name}"] = stage.optimizer.state[parameter][key].cpu().contiguous()
+                for key, value in stage.optimizer.state[parameter].items():  # empty for what never had a gradient
+                    tensors[f"{key}.{name}"] = value.cpu().contiguous()
                 if stage.averages:
                     tensors[f"average.{name}"] = stage.averages[i].cpu().contiguous()
         part, whole, old = out / f"{STATE}.part", out / STATE, out / f"{STATE}.old"
@@ -336,6 +335,8 @@ def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
         if different:
             raise UnitowerError(f"{out} holds a run of another recipe ({', '.join(different)} differ): resume with the same settings.")
     out.mkdir(parents=True, exist_ok=True)
+    if not (out / STATE).exists():
+        (out / METRICS).unlink(missing_ok=True)  # of a run that was stopped before it had saved anything
     write_json(path, said)
 
 
@@ -363,6 +364,8 @@ def finish(out: Path, recipe: Recipe, embedder: Embedder, origin: Path) -> None:
     for name in embedder.config.adapter_names:
         if name not in embedder.lora:
             embedder.add_adapter(name, recipe.lora, start_from=next(reversed(embedder.lora), None))
+    for name in set(embedder.lora) - set(embedder.config.adapter_names):
+        embedder.remove_adapter(name)  # what the tasks' adapters started from
     embedder.eval()
     write_checkpoint(embedder, out, like=origin)
     write_curve(out / METRICS, out / "curve.html", title=recipe.name)

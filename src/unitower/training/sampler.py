@@ -6,17 +6,22 @@ used are counted and named, never fatal.
 
 from __future__ import annotations
 
-import hashlib
+import base64
+import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from hashlib import blake2b
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from unitower.data import BadPair, Pairs
 from unitower.errors import UnitowerError
 from unitower.types import Item, Pair
+
+Bits: TypeAlias = npt.NDArray[np.bool_]
 
 LOOK_AHEAD = 20
 """Rows read for every row of a batch before a source is given up as unable to fill one."""
@@ -27,7 +32,10 @@ NAMED = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Pairs of one source. No two have the same query or the same document: each would be a false negative of the other."""
+    """Pairs of one source that are no false negatives of each other.
+
+    No text or page is query or document of two of them, and none is a hard negative of one and query or document of another.
+    """
 
     source: str
     pairs: tuple[Pair, ...]
@@ -35,7 +43,7 @@ class Batch:
 
 @dataclass
 class Unusable:
-    """Rows that could not be used: how many of each source, and the first few with their reasons."""
+    """Rows that could not be used: how many different ones of each source, and the first few with their reasons."""
 
     count: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
@@ -49,23 +57,29 @@ class Unusable:
 class Sampler:
     """An endless stream of batches. `state` tells where it is; `resume` goes there.
 
-    sources  with their weights; each source is read in an order of its own, drawn anew for every time it is read through
+    sources   with their weights; each source is read in an order of its own, drawn anew for every time it is read through
+    unusable  the rows so far that could not be used
+
+    ValueError for weights or a batch that make no sense, UnitowerError for a source with nothing in it.
     """
 
     def __init__(self, sources: Sequence[tuple[Pairs, float]], *, batch: int, seed: int) -> None:
+        if batch < 1:
+            raise ValueError(f"batch is {batch}; it is the number of pairs, at least 1.")
         self.sources = [pairs for pairs, _ in sources]
+        weights = np.array([weight for _, weight in sources], dtype=np.float64)
+        if not len(weights) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
+            raise ValueError(f"weights are 0 or more, and one of them is above 0; got {weights.tolist()}.")
         for pairs in self.sources:
             if not len(pairs):
-                raise UnitowerError(f"data source {pairs.name} is empty.")
-        weights = np.array([weight for _, weight in sources], dtype=np.float64)
-        if not len(weights) or (weights < 0).any() or not weights.sum() > 0:
-            raise ValueError(f"a mix needs a source with a weight above 0, got weights {weights.tolist()}.")
+                raise UnitowerError(f"data source {pairs.name} is empty: there is nothing in it, or nothing on this side of its split.")
         self.shares = weights / weights.sum()
         self.batch, self.seed = batch, seed
         self.drawn = 0
         self.read = [0] * len(self.sources)
         self.unusable = Unusable()
-        self._order: dict[int, tuple[int, np.ndarray[Any, Any]]] = {}
+        self._bad: list[Bits] = [np.zeros(len(pairs), bool) for pairs in self.sources]
+        self._order: dict[int, tuple[int, npt.NDArray[np.int64]]] = {}
 
     def next(self) -> Batch:
         """The next batch. UnitowerError if its source cannot fill one."""
@@ -73,23 +87,32 @@ class Sampler:
         self.drawn += 1
         pairs = self.sources[chosen]
         taken: list[Pair] = []
-        seen: set[bytes] = set()
+        sides: set[bytes] = set()
+        negatives: set[bytes] = set()
         for _ in range(LOOK_AHEAD * self.batch):
             if len(taken) == self.batch:
                 break
+            row = self._row(chosen)
             try:
-                pair = pairs[self._row(chosen)]
+                pair = pairs[row]
+                own, others = _keys(pair)
             except BadPair as error:
-                self.unusable.add(pairs.name, str(error))
+                if not self._bad[chosen][row]:
+                    self._bad[chosen][row] = True
+                    self.unusable.add(pairs.name, str(error))
                 continue
-            keys = {_key(pair.query), _key(pair.document)}
-            if seen.isdisjoint(keys):
-                seen |= keys
+            if own.isdisjoint(sides) and own.isdisjoint(negatives) and others.isdisjoint(sides):
+                sides |= own
+                negatives |= others
                 taken.append(pair)
         if len(taken) < self.batch:
+            bad = int(self._bad[chosen].sum())
+            first = next((reason for reason in self.unusable.reasons if reason.startswith(f"{pairs.name}: ")), "")
             raise UnitowerError(
                 f"data source {pairs.name} has {len(pairs)} rows but gave only {len(taken)} different usable pairs for a batch of "
-                f"{self.batch} ({self.unusable.count[pairs.name]} rows were unusable). Take smaller batches, or more data."
+                f"{self.batch}"
+                + (f" ({bad} rows were unusable, the first: {first})" if bad else "")
+                + ". Take smaller batches, or more data."
             )
         return Batch(source=pairs.name, pairs=tuple(taken))
 
@@ -103,24 +126,47 @@ class Sampler:
 
     @property
     def state(self) -> dict[str, Any]:
+        """Where it is: plain values that JSON can write."""
         return {
             "drawn": self.drawn,
             "read": list(self.read),
-            "sizes": [len(pairs) for pairs in self.sources],
+            "sources": [[pairs.name, len(pairs)] for pairs in self.sources],
             "unusable": {"count": dict(self.unusable.count), "reasons": list(self.unusable.reasons)},
+            "bad": [_written(bits) for bits in self._bad],
         }
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Go to where `state` was. UnitowerError if the sources have other sizes than then: the order would be another."""
-        sizes = [len(pairs) for pairs in self.sources]
-        if state["sizes"] != sizes:
-            raise UnitowerError(f"the data have changed since the run was saved: sources had {state['sizes']} rows, now {sizes}.")
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state` was. UnitowerError if the sources are others, or have other sizes: the order would be another."""
+        now, then = ([f"{name} ({size:,} rows)" for name, size in each["sources"]] for each in (self.state, state))
+        if now != then:
+            raise UnitowerError(
+                f"the data have changed since the run was saved: there were {', '.join(then)}; now there are {', '.join(now)}."
+            )
         self.drawn, self.read = state["drawn"], list(state["read"])
         self.unusable = Unusable(Counter(state["unusable"]["count"]), list(state["unusable"]["reasons"]))
+        self._bad = [_read(bits, size=len(pairs)) for bits, pairs in zip(state["bad"], self.sources, strict=True)]
 
 
-def _key(item: Item) -> bytes:
+def _written(bits: Bits) -> str:
+    return base64.b64encode(zlib.compress(np.packbits(bits).tobytes())).decode() if bits.any() else ""
+
+
+def _read(text: str, *, size: int) -> Bits:
+    packed = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8) if text else np.zeros((size + 7) // 8, np.uint8)
+    return np.unpackbits(packed, count=size).astype(bool)
+
+
+def _keys(pair: Pair) -> tuple[set[bytes], set[bytes]]:
+    """What query and document, and what the hard negatives are known by. BadPair where one of these is one of those."""
+    own, negatives = {content_key(pair.query), content_key(pair.document)}, {content_key(item) for item in pair.negatives}
+    if own & negatives:
+        raise BadPair(f"{pair.document.source.place}: a hard negative is the query or the document itself")
+    return own, negatives
+
+
+def content_key(item: Item) -> bytes:
     """The same for items with the same content."""
     if isinstance(item.content, str):
-        return hashlib.sha256(b"text\0" + item.content.encode("utf-8", "surrogatepass")).digest()
-    return hashlib.sha256(b"image\0" + repr(item.content.size).encode() + item.content.tobytes()).digest()
+        return blake2b(b"text\0" + item.content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    image = item.content
+    return blake2b(b"image\0" + f"{image.mode} {image.size}".encode() + image.tobytes(), digest_size=16).digest()
