@@ -209,6 +209,15 @@ def test_tokenizer_preprocessor_and_prompts_come_along(folder: Path, tmp_path: P
     assert not (to / INDEX).exists()  # these weights are in one file
 
 
+def test_a_tower_does_not_change_with_the_files_it_was_read_from(folder: Path) -> None:
+    tower = read_checkpoint(folder)
+    for path in (*(folder / shard for shard in SHARDS), folder / ADAPTERS):
+        size_bytes = path.stat().st_size
+        with path.open("r+b") as file:  # over the same file, as cp does it
+            file.write(b"\7" * size_bytes)
+    assert_same_tower(tower, read_checkpoint(TINY))
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tower = read_checkpoint(folder)
     write_checkpoint(tower, folder)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -360,6 +361,15 @@ def test_what_is_no_longer_on_disk_or_was_skipped_can_be_forgotten(encoder: Fake
     assert index.status().skipped == ()
 
 
+def test_what_is_forgotten_takes_no_room_on_the_disk_any_more(encoder: FakeEncoder) -> None:
+    write("docs/secret.txt", "\n\n".join(f"chapter {i} " + "tells many words " * 80 for i in range(40)))
+    index = Index.open(encoder=encoder)
+    index.add(["docs"])
+    before = index.status().size_bytes
+    index.forget(["docs"])
+    assert index.status().size_bytes < before / 4
+
+
 def test_a_forgotten_file_comes_back_when_it_is_added_again(encoder: FakeEncoder) -> None:
     write("a.txt", "a text")
     index = Index.open(encoder=encoder)
@@ -432,6 +442,32 @@ def test_an_open_index_sees_what_another_writes(encoder: FakeEncoder) -> None:
     assert len(reader.search("text")) == 2
     Index.open(encoder=encoder).forget(["."])
     assert reader.search("text") == []
+
+
+def test_searches_go_on_while_another_writes(encoder: FakeEncoder) -> None:
+    write("docs/first.txt", "first text")
+    Index.open(encoder=encoder).add(["docs"])
+    ended = threading.Event()
+
+    def searches() -> list[int]:
+        reader = Index.open(encoder=FakeEncoder(), create=False)
+        found = []
+        while not ended.is_set():
+            found.append(len(reader.search("text", k=100)))
+            reader.status()
+        return found
+
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(searches)
+        writer = Index.open(encoder=FakeEncoder())
+        for i in range(8):
+            write(f"docs/{i}.txt", f"text number {i}")
+            writer.add(["docs"])  # commits, and the stores brought in order
+        ended.set()
+        found = reading.result()
+    assert found == sorted(found)
+    assert found[0] >= 1
+    assert len(writer.search("text", k=100)) == 9
 
 
 def test_two_open_indexes_may_write_by_turns(encoder: FakeEncoder) -> None:

@@ -154,7 +154,7 @@ def test_pictures_of_a_batch_are_limited_by_their_pixels(
 def test_slow_batches_become_smaller_and_quick_ones_larger(
     reads: list[tuple[str, int]], encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write("long.txt", *("word " * 200 for _ in range(100)))
+    write("long.txt", *("word " * 200 for _ in range(30)))
     clock = iter(range(1_000_000))
     monkeypatch.setattr("unitower.index.adding.BATCH_S", 0.1)
     monkeypatch.setattr("unitower.index.adding.time.monotonic", lambda: float(next(clock)))  # every batch takes a second
@@ -165,7 +165,7 @@ def test_slow_batches_become_smaller_and_quick_ones_larger(
 
     encoder.calls.clear()
     monkeypatch.setattr("unitower.index.adding.time.monotonic", lambda: 0.0)
-    rewrite("long.txt", *("wort " * 200 for _ in range(100)))
+    rewrite("long.txt", *("wort " * 200 for _ in range(30)))
     Index.open(encoder=encoder).add(["long.txt"])
     quick = [len(contents) for _, _, contents in encoder.calls]
     assert quick[1] > quick[0]
@@ -388,6 +388,21 @@ def test_a_copy_of_a_long_file_is_made_in_pieces(
     os.rename("a.txt", "b.txt")
     index.add(["."])
     assert encoder.calls == []
+    clean = Index.open("clean", encoder=encoder)
+    clean.add(["."])
+    assert everything(".unitower") == everything("clean")
+
+
+def test_a_long_file_that_moved_and_left_a_short_one_in_its_place(
+    reads: list[tuple[str, int]], encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unitower.index.adding.MAX_BATCH_ITEMS", 3)
+    write("a.txt", *(f"text {i}" for i in range(10)))
+    index = Index.open(encoder=encoder)
+    index.add(["."])
+    os.rename("a.txt", "b.txt")
+    write("a.txt", "short")
+    index.add(["."])
     clean = Index.open("clean", encoder=encoder)
     clean.add(["."])
     assert everything(".unitower") == everything("clean")
@@ -741,6 +756,22 @@ def test_a_half_read_file_that_changes_before_the_next_run_is_read_from_its_begi
     assert ids() == ["a.txt#page=1"]
 
 
+def test_an_id_that_is_given_twice_is_unique_across_a_stop_too(reads: list[tuple[str, int]]) -> None:
+    class Stopping(FakeEncoder):
+        def encode(self, inputs: Any, **options: Any) -> Embeddings:
+            if len(self.calls) == 2:
+                raise KeyboardInterrupt
+            return super().encode(inputs, **options)
+
+    write("a.txt", "one", *(f"word {i} " * 500 for i in range(20)), "same id")
+    with pytest.raises(KeyboardInterrupt):
+        Index.open(encoder=Stopping()).add(["."])
+    assert "a.txt#page=1" in ids()
+    Index.open(encoder=FakeEncoder()).add(["."])
+    assert {"a.txt#page=1", "a.txt#page=1;part=21"} <= set(ids())
+    assert len(ids()) == 22
+
+
 def test_pages_passed_over_before_a_stop_are_told_after_it(reads: list[tuple[str, int]]) -> None:
     class Stopping(FakeEncoder):
         def encode(self, inputs: Any, **options: Any) -> Embeddings:
@@ -800,6 +831,13 @@ def test_progress_counts_up_to_what_there_is(reads: list[tuple[str, int]], encod
     assert all(event.items_total is not None and event.items_done <= event.items_total for event in reading)
     last = events[-1]
     assert (last.stage, last.files_done, last.items_done, last.items_total) == ("finishing", 4, 152, 152)
+
+
+def test_progress_ends_at_its_total_where_items_are_refused(reads: list[tuple[str, int]]) -> None:
+    write("a.txt", "one", "too long", "three")
+    events: list[Progress] = []
+    Index.open(encoder=FakeEncoder(refuses=lambda content: content == "too long")).add(["."], progress=events.append)
+    assert (events[-1].items_done, events[-1].items_total) == (2, 2)
 
 
 def test_a_file_that_cannot_be_counted_is_still_read(

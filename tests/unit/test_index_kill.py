@@ -46,6 +46,13 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> dict[str, MemoryStore]:
         return stores.setdefault(place, MemoryStore())
 
     monkeypatch.setattr("unitower.index.shelves.open_store", open_store)
+    opened = Ledger.__init__
+
+    def open_ledger(self: Ledger, path: Path, *, create: bool = False) -> None:
+        opened(self, path, create=create)
+        self._db.execute("PRAGMA synchronous = OFF")  # only a power cut could tell the difference
+
+    monkeypatch.setattr(Ledger, "__init__", open_ledger)
     return stores
 
 
@@ -187,22 +194,31 @@ def test_a_forget_that_was_killed_is_ended_by_the_next_forget_or_undone_by_the_n
 
 
 RUN = """
-import sys
+import os, signal, sys, threading
 from unittest.mock import patch
 from fake import FakeEncoder, count_lines, read_lines
-from unitower.index import Index, shelves
+from unitower.index import Index
+
+batches, delay_s = int(sys.argv[1]), float(sys.argv[2])
 adding = "unitower.index.adding"
+
+def tell(event):
+    global batches
+    if event.stage == "reading":
+        batches -= 1
+    if event.stage == "reading" and batches == 0:
+        threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
 with patch(f"{adding}.read", read_lines), patch(f"{adding}.count", count_lines), patch(f"{adding}.MAX_BATCH_ITEMS", 3):
-    def tell(event):
-        print(event.stage, event.items_done, flush=True)
     Index.open(encoder=FakeEncoder(delay_s=0.003)).add(["docs"], progress=tell)
 """
 
 
-def start() -> subprocess.Popen[str]:
+def run_killed_after(batches: int, *, delay_s: float = 0.0) -> int:
+    """Run over docs in a process that is killed some time after so many batches; 0 for never. Returns how it ended."""
     tests = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])}
-    return subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True, env=environment)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), *sys.path])}
+    return subprocess.run([sys.executable, "-c", RUN, str(batches), str(delay_s)], env=environment, check=False).returncode
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
@@ -212,26 +228,8 @@ def test_a_process_killed_again_and_again_ends_with_the_same_index_as_an_unbroke
         write(f"{i}.txt", text(f"file {i}", 4 + 5 * i))
     write("torn.txt", [*text("torn", 4), "!broken torn"])
     Index.open("clean", encoder=FakeEncoder()).add(["docs"])
-
-    kills = 0
-    for _ in range(8):
-        process = start()
-        assert process.stdout is not None
-        events = chance.randint(4, 10)
-        for line in process.stdout:
-            events -= line.startswith("reading")
-            if events == 0:
-                break
-        else:
-            break  # the run has ended
-        try:
-            process.wait(timeout=chance.random() * 0.03)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        kills += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-    assert kills >= 3
-    process = start()
-    process.communicate()
-    assert process.returncode == 0
+    for _ in range(4):
+        batches, delay_s = chance.randint(2, 7), chance.uniform(0, 0.06)
+        assert run_killed_after(batches, delay_s=delay_s) == -signal.SIGKILL
+    assert run_killed_after(0) == 0
     assert state(".unitower") == state("clean")

@@ -240,7 +240,7 @@ class Adding:
         """Where the last stored item of a file stands in it."""
         store = self.shelves.get("retrieval")
         last = [item.id for item in self.ledger.items(reading.key) if item.part < reading.parts][-1:]
-        return "".join(place_in_file(entry.source) for entry in store.entries(last)) if store else ""
+        return "" if store is None else "".join(place_in_file(entry.source) for entry in store.entries(last))
 
     def _put_file(self, reading: Reading) -> None:
         self.files.append(reading)
@@ -334,7 +334,7 @@ class Adding:
         vectors: dict[str, Embeddings] = {}
         for task in self.shelves.tasks:
             ids = [item.id for item in items if task in self.shelves.tasks_of(item.modality)]
-            if ids and (store := self.shelves.get(task)):
+            if ids and (store := self.shelves.get(task)) is not None:
                 entries |= {entry.id: entry for entry in store.entries(ids)}
                 dense, multi = store.vectors(ids)
                 vectors[task] = Embeddings(dense=dense, multi=Ragged.of(multi), fingerprint=self.encoder.fingerprint(task=task))

@@ -192,6 +192,7 @@ class Index:
         with writing(self.folder), self._ledger() as ledger:
             keys = sorted({key for path in listed(paths) for key in self._keys.beneath(path, ledger)})
             self._shelves.forget(keys, ledger)
+            self._shelves.optimize()  # or what was forgotten would still lie on the disk
         return len(keys)
 
     def status(self) -> Status:

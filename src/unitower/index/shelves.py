@@ -54,9 +54,10 @@ class Shelves:
         gone = 0
         for task in self.tasks:
             store = self.get(task)
+            if store is None:
+                continue
             ids = [item.id for item in items if task in self.tasks_of(item.modality)]
-            for first in range(0, len(ids) if store else 0, DELETED_AT_ONCE):
-                assert store is not None
+            for first in range(0, len(ids), DELETED_AT_ONCE):
                 deleted = store.delete(ids[first : first + DELETED_AT_ONCE])
                 gone += deleted if task == self.tasks[0] else 0  # what is kept for two tasks is still one item
         return gone
@@ -68,9 +69,10 @@ class Shelves:
         """
         store = self.get(task)
         _, items = ledger.totals()
-        if (len(store) if store else 0) >= sum(number for modality, number in items.items() if task in self.tasks_of(modality)):
+        expected = sum(number for modality, number in items.items() if task in self.tasks_of(modality))
+        if (0 if store is None else len(store)) >= expected:
             return []
-        there = {entry.id for entry in store.entries()} if store else set()
+        there = set() if store is None else {entry.id for entry in store.entries()}
         return [
             file.key
             for file in ledger.files()
@@ -99,7 +101,7 @@ class Shelves:
     def optimize(self) -> None:
         """Bring every store in order after a run."""
         for task in self.tasks:
-            if store := self.get(task):
+            if (store := self.get(task)) is not None:
                 store.optimize()
 
     def _opened(self, task: str) -> Store:

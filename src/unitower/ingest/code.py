@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unitower.ingest.confined import Died, Shared
+from unitower.ingest.confined import Confined, Died
 from unitower.ingest.decode import lines_of, text_of
 from unitower.ingest.grammars import GRAMMARS, LANGUAGES
 from unitower.ingest.passages import Block, Line, Passage, items, paragraphs, passages, words
@@ -31,7 +31,7 @@ MEMORY_BYTES = 2**30
 HEAD_ROWS = 8
 HEAD_CHARACTERS = 200
 
-_WORKER = Shared("unitower.ingest.code_worker", cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES)
+_WORKER = Confined("unitower.ingest.code_worker", cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES)
 
 CLOSING = re.compile(r"\s*(?:[)\]}>;,]+|end|#\s*endif)[\s)\]}>;,]*(?://.*|/\*.*|#.*)?")
 """A line that only ends what began before the definitions above it."""

@@ -3,7 +3,7 @@
 Some libraries cannot be trusted with any file: a PDF of 600 bytes keeps PDFium busy for years, 40 kB of Java cost a tree-sitter
 grammar 4 GB, and either may crash. None of this can be stopped from within a process. A confined process answers one question at
 a time, each within so many seconds of processor time (not of the clock, so that a busy machine changes no result); if it dies of
-one, only that answer is lost, and the next can be asked of a new process.
+one, only that answer is lost, and the next is asked of a new process.
 
 A question and an answer are each a line of JSON, with "payload_bytes", followed by that many bytes.
 """
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from types import TracebackType
 from typing import IO, Any, TypeAlias
 
 Payload: TypeAlias = bytes | memoryview
@@ -34,49 +34,66 @@ class Died(Exception):  # noqa: N818
 
 
 class Confined:
-    """A process that runs `python -m module`, which calls `serve`.
+    """A process that runs `python -m module`, which calls `serve`: started with the first question, and anew after it died of one.
 
     cpu_seconds   processor time for one answer
     memory_bytes  address space of the process
     """
 
     def __init__(self, module: str, *, cpu_seconds: int, memory_bytes: int) -> None:
-        self._cpu_seconds, self._memory_bytes = cpu_seconds, memory_bytes
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(cpu_seconds), str(memory_bytes)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(folder or os.getcwd() for folder in sys.path)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        self._module, self._cpu_seconds, self._memory_bytes = module, cpu_seconds, memory_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._one_at_a_time = threading.Lock()
 
     def ask(self, question: Mapping[str, Any], payload: Payload = b"") -> tuple[dict[str, Any], memoryview]:
-        """The answer and its payload; {"failed": why} where the process could say so itself. Raises Died, and then needs closing."""
-        process = self._process
-        assert process.stdin
-        assert process.stdout
-        alarm = threading.Timer(CLOCK_SECONDS, process.kill)
-        alarm.daemon = True
-        alarm.start()
-        try:
-            _send(process.stdin, question, [payload])
-            answer = _receive(process.stdout)
-        except BrokenPipeError:
-            answer = None
-        finally:
-            alarm.cancel()
-        if answer is None:
-            raise Died(self._cause_of_death())
-        return answer
+        """The answer and its payload, from any thread; {"failed": why} where the process could say so itself. Raises Died."""
+        with self._one_at_a_time:
+            process = self._started()
+            try:
+                answer = _answer(process, question, payload)
+            except BaseException:  # also if interrupted: the answer would be taken for that of the next question
+                self.close()
+                raise
+            if answer is None:
+                status = process.wait()
+                self.close()
+                raise Died(self._cause_of_death(status))
+            return answer
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        self._process.kill()
-        with contextlib.suppress(BrokenPipeError), self._process:  # closes the pipes and waits
-            pass
+        process, self._process = self._process, None
+        if process is not None and self._owner == os.getpid():
+            atexit.unregister(self.close)
+            process.kill()
+            with contextlib.suppress(BrokenPipeError), process:  # closes the pipes and waits
+                pass
 
-    def _cause_of_death(self) -> str:
-        status = self._process.wait()
+    def __enter__(self) -> Confined:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._owner != os.getpid():  # after a fork the pipes are the parent's
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", self._module, str(self._cpu_seconds), str(self._memory_bytes)],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(folder or os.getcwd() for folder in sys.path),
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            self._owner = os.getpid()
+            atexit.register(self.close)
+        return self._process
+
+    def _cause_of_death(self, status: int) -> str:
         if status == -getattr(signal, "SIGXCPU", 0):
             return f"takes more than {self._cpu_seconds} s of work"
         if status == -getattr(signal, "SIGKILL", 0):
@@ -84,28 +101,20 @@ class Confined:
         return f"needs more than {self._memory_bytes / 2**30:.0f} GB of memory, or breaks the program that reads it"
 
 
-class Shared:
-    """A confined process for many small questions: started with the first one, and anew after it died of one."""
-
-    def __init__(self, module: str, *, cpu_seconds: int, memory_bytes: int) -> None:
-        self._start = partial(Confined, module, cpu_seconds=cpu_seconds, memory_bytes=memory_bytes)
-        self._process: Confined | None = None
-        self._owner = 0
-        self._one_at_a_time = threading.Lock()
-
-    def ask(self, question: Mapping[str, Any], payload: Payload = b"") -> tuple[dict[str, Any], memoryview]:
-        """As `Confined.ask`, from any thread."""
-        with self._one_at_a_time:
-            if self._process is None or self._owner != os.getpid():  # after a fork the pipes are the parent's
-                self._process, self._owner = self._start(), os.getpid()
-                atexit.register(self._process.close)
-            try:
-                return self._process.ask(question, payload)
-            except BaseException:  # also if interrupted: the answer would be taken for that of the next question
-                atexit.unregister(self._process.close)
-                self._process.close()
-                self._process = None
-                raise
+def _answer(process: subprocess.Popen[bytes], question: Mapping[str, Any], payload: Payload) -> tuple[dict[str, Any], memoryview] | None:
+    """What the process answers; None if it ends instead."""
+    assert process.stdin
+    assert process.stdout
+    alarm = threading.Timer(CLOCK_SECONDS, process.kill)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        _send(process.stdin, question, [payload])
+        return _receive(process.stdout)
+    except BrokenPipeError:
+        return None
+    finally:
+        alarm.cancel()
 
 
 def serve(answer: Callable[[dict[str, Any], memoryview], tuple[dict[str, Any], Sequence[Payload]]]) -> None:

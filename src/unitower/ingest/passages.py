@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import TypeAlias
 
 from unitower.types import Item, Modality, Source
 
@@ -20,6 +22,13 @@ TINY = 50
 """Words below which a block is not left alone if a neighbour has room."""
 ATOM = 40
 """Words to which a long line is cut, at the ends of its sentences, before it is put together to passages."""
+
+STRETCH = 5_000
+"""Words of one block that are looked at together."""
+SEGMENT = 50_000
+"""Characters of one line that are."""
+LONGEST_PARAGRAPH = 10_000
+"""Lines; what goes on longer without a blank line is a table of data."""
 
 WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]")
 SENTENCE = re.compile(r".*?(?:[.!?…]['\")\]»”’]*\s+|[。！？；]|$)", re.DOTALL)
@@ -34,6 +43,10 @@ class Line:
     first: int
     last: int
     follows: bool = False
+
+
+Sized: TypeAlias = tuple[Sequence[Line], float]
+"""Lines that belong together, and their length in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +126,7 @@ def paragraphs(lines: Sequence[str], *, first: int = 1) -> Iterator[Block]:
     for number, line in enumerate(lines, start=first):
         if line.strip():
             run.append(Line(line.rstrip(), number, number))
-        elif run:
+        if run and (len(run) == LONGEST_PARAGRAPH or not line.strip()):
             yield Block(lines=run)
             run = []
     if run:
@@ -122,18 +135,7 @@ def paragraphs(lines: Sequence[str], *, first: int = 1) -> Iterator[Block]:
 
 def passages(blocks: Iterable[Block], *, heading: str = "") -> list[Passage]:
     """Passages of the blocks, all under one heading."""
-    groups: list[list[tuple[Block, float]]] = []
-    size = 0.0
-    for block, length in _fitting(blocks):
-        together = size + length
-        if groups and (together <= FULL or (together <= MOST and min(size, length) < TINY)):
-            groups[-1].append((block, length))
-            size = together
-        else:
-            groups.append([(block, length)])
-            size = length
-    _mend_tail(groups, size)
-    return [_passage([block for block, _ in group], heading) for group in groups]
+    return [_passage(group, heading) for group in _groups(_fitting(blocks))]
 
 
 def by_section(sections: Sequence[Section], *, title: str = "") -> list[Passage]:
@@ -193,36 +195,92 @@ def items(
         )
 
 
-def _fitting(blocks: Iterable[Block]) -> Iterator[tuple[Block, float]]:
-    """Blocks with their length, those that are too long cut into pieces of even length."""
+def _groups(blocks: Iterable[Sized]) -> Iterator[list[Sequence[Line]]]:
+    """Blocks put together to passages; the last two are looked at once more, so that no tiny one is left at the end."""
+    before: list[Sized] = []
+    group: list[Sized] = []
+    size = 0.0
+    for lines, length in blocks:
+        together = size + length
+        if group and together > FULL and not (together <= MOST and min(size, length) < TINY):
+            if before:
+                yield [each for each, _ in before]
+            before, group, size = group, [], 0.0
+        group.append((lines, length))
+        size += length
+    for last in _evened(before, group) if size < TINY else (before, group):
+        if last:
+            yield [each for each, _ in last]
+
+
+def _evened(before: list[Sized], tiny: list[Sized]) -> tuple[list[Sized], list[Sized]]:
+    """A tiny last passage that has no room in the one before takes over half of it, if there are blocks to take."""
+    if len(before) < 2:
+        return before, tiny
+    both = before + tiny
+    so_far = list(accumulate(length for _, length in both))
+    cut = min(range(1, len(both)), key=lambda at: abs(so_far[at - 1] - so_far[-1] / 2))
+    return both[:cut], both[cut:]
+
+
+def _fitting(blocks: Iterable[Block]) -> Iterator[Sized]:
+    """Lines of blocks with their length; blocks that are too long are cut into pieces of even length."""
     for block in blocks:
-        lengths = [words(line.text) for line in block.lines]
-        total = sum(lengths)
-        if total <= (MOST if block.whole else FULL):
-            yield block, total
-            continue
-        lines = [piece for line, length in zip(block.lines, lengths, strict=True) for piece in _cut(line, length)]
-        lengths = [words(line.text) for line in lines]
-        total = sum(lengths)
-        pieces = -int(-total // FULL)
-        piece: list[Line] = []
-        so_far = size = 0.0
-        bound = 1
-        for line, length in zip(lines, lengths, strict=True):
-            if piece and so_far + length / 2 >= bound * total / pieces:
-                yield Block(lines=piece), size
-                piece, size = [], 0.0
-                bound += 1
-            piece.append(line)
+        for stretch in _stretches(block):
+            total = sum(length for _, length in stretch)
+            if total <= (MOST if block.whole else FULL):
+                yield [line for line, _ in stretch], total
+            else:
+                yield from _even_pieces([piece for line, length in stretch for piece in _cut(line, length)])
+
+
+def _stretches(block: Block) -> Iterator[list[tuple[Line, float]]]:
+    """The lines of a block with their lengths. Usually all of them; a block as long as a book comes in chapters, to save memory."""
+    stretch: list[tuple[Line, float]] = []
+    size = 0.0
+    for whole in block.lines:
+        for line in _segments(whole):
+            length = words(line.text)
+            if stretch and size + length > STRETCH:
+                yield stretch
+                stretch, size = [], 0.0
+            stretch.append((line, length))
             size += length
-            so_far += length
-        yield Block(lines=piece), size
+    yield stretch
 
 
-def _cut(line: Line, length: float) -> Iterator[Line]:
-    """A line as pieces of about ATOM words: whole sentences where they are short, else words, else characters."""
+def _segments(line: Line) -> Iterator[Line]:
+    """A line as it is, or a very long one in pieces that can be worked on one at a time."""
+    start = 0
+    while len(line.text) - start > SEGMENT:
+        blank = line.text.rfind(" ", start + SEGMENT // 2, start + SEGMENT)
+        end = blank + 1 or start + SEGMENT
+        yield replace(line, text=line.text[start:end], follows=line.follows or start > 0)
+        start = end
+    yield replace(line, text=line.text[start:], follows=True) if start else line
+
+
+def _even_pieces(lines: Sequence[tuple[Line, float]]) -> Iterator[Sized]:
+    total = sum(length for _, length in lines)
+    goal = total / -int(-total // FULL)
+    piece: list[Line] = []
+    size = so_far = 0.0
+    bound = goal
+    for line, length in lines:
+        if piece and so_far + length / 2 >= bound:
+            yield piece, size
+            piece, size = [], 0.0
+            bound += goal
+        piece.append(line)
+        size += length
+        so_far += length
+    yield piece, size
+
+
+def _cut(line: Line, length: float) -> Iterator[tuple[Line, float]]:
+    """A line as pieces of about ATOM words with their lengths: whole sentences where they are short, else words, else characters."""
     if length <= ATOM:
-        yield line
+        yield line, length
         return
     gathered = ""
     size = 0.0
@@ -230,12 +288,12 @@ def _cut(line: Line, length: float) -> Iterator[Line]:
     for piece in _sentences(line.text):
         more = words(piece)
         if gathered and size + more > ATOM:
-            yield Line(gathered, line.first, line.last, follows)
+            yield replace(line, text=gathered, follows=follows), size
             gathered, size, follows = "", 0.0, True
         gathered += piece
         size += more
     if gathered:
-        yield Line(gathered, line.first, line.last, follows)
+        yield replace(line, text=gathered, follows=follows), size
 
 
 def _sentences(text: str) -> Iterator[str]:
@@ -249,30 +307,15 @@ def _sentences(text: str) -> Iterator[str]:
             yield from (run[at : at + step] for at in range(0, len(run), step))
 
 
-def _mend_tail(groups: list[list[tuple[Block, float]]], size: float) -> None:
-    """A tiny last passage that does not fit into the one before gets half of it."""
-    if len(groups) < 2 or size >= TINY or len(groups[-2]) < 2:
-        return
-    both = groups[-2] + groups[-1]
-    half = sum(length for _, length in both) / 2
-    so_far, best = 0.0, 1
-    for at, (_, length) in enumerate(both[:-1], start=1):
-        so_far += length
-        if abs(so_far - half) < abs(sum(length for _, length in both[:best]) - half):
-            best = at
-    groups[-2:] = [both[:best], both[best:]]
-
-
-def _passage(blocks: Sequence[Block], heading: str) -> Passage:
+def _passage(blocks: Sequence[Sequence[Line]], heading: str) -> Passage:
     parts: list[str] = []
     end = 0
-    for block in blocks:
-        for at, line in enumerate(block.lines):
+    for lines in blocks:
+        for at, line in enumerate(lines):
             if parts and not line.follows:  # a blank line where the file has one
                 parts.append("\n" if at or line.first == end + 1 else "\n\n")
             parts.append(line.text if parts or not line.follows else line.text.lstrip())
             end = line.last
-    lines = [line for block in blocks for line in block.lines]
-    return Passage(
-        text="".join(parts).rstrip(), first=min(line.first for line in lines), last=max(line.last for line in lines), heading=heading
-    )
+    first = min(line.first for lines in blocks for line in lines)
+    last = max(line.last for lines in blocks for line in lines)
+    return Passage(text="".join(parts).rstrip(), first=first, last=last, heading=heading)

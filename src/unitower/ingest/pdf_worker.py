@@ -1,7 +1,7 @@
-"""The confined process that has one PDF open and draws its pages; `pdf` asks.
+"""The confined process that draws the pages of a PDF; `pdf` asks.
 
-{"open": path} is answered by {"pages": 3, "title": "..."}; {"page": 0} by {"width", "height", "stride", "text_bytes"} with a payload of
-the text layer in UTF-8 and stride x height bytes of BGR. A failure carries PDFium's number as "code".
+{"path": path} is answered by {"pages": 3, "title": "..."}; {"path": path, "page": 0} by {"width", "height", "stride", "text_bytes"} and
+a payload of the text layer in UTF-8 and stride x height bytes of BGR. The document stays open. A failure has PDFium's number as "code".
 """
 
 from __future__ import annotations
@@ -24,27 +24,24 @@ class Pages:
     """The open document."""
 
     def __init__(self) -> None:
-        self.path = ""
         self.drawn = 0
         self.pdf: Any = None
 
     def answer(self, question: dict[str, Any], _: memoryview) -> tuple[dict[str, Any], Sequence[Payload]]:
-        if "open" in question:
-            self.path = question["open"]
-            self.open()
+        if self.pdf is None or self.drawn == REOPENED_EVERY:
+            self.open(question["path"])
+        if "page" not in question:
             return {"pages": len(self.pdf), "title": self.pdf.get_metadata_value("Title")}, []
-        if self.drawn == REOPENED_EVERY:
-            self.pdf.close()
-            self.open()
         self.drawn += 1
         return _drawn(self.pdf, question["page"])
 
-    def open(self) -> None:
+    def open(self, path: str) -> None:
         import pypdfium2
 
-        self.drawn = 0
-        self.pdf = pypdfium2.PdfDocument(self.path)
-        self.pdf.init_forms()  # without this, what was typed into a form is not drawn
+        if self.pdf is not None:
+            self.pdf.close()
+        self.pdf, self.drawn = pypdfium2.PdfDocument(path), 0
+        self.pdf.init_forms()  # without this, fields that bring no picture of their own are not drawn
 
 
 def scale_of(width: float, height: float) -> float:
@@ -59,7 +56,7 @@ def scale_of(width: float, height: float) -> float:
 
 
 def _drawn(pdf: Any, index: int) -> tuple[dict[str, Any], Sequence[Payload]]:
-    page = pdf[index]
+    page = _flat_page(pdf, index)
     try:
         textpage = page.get_textpage()
         try:
@@ -73,6 +70,17 @@ def _drawn(pdf: Any, index: int) -> tuple[dict[str, Any], Sequence[Payload]]:
         {"width": bitmap.width, "height": bitmap.height, "stride": bitmap.stride, "text_bytes": len(text)},
         [text, memoryview(bitmap.buffer)],
     )
+
+
+def _flat_page(pdf: Any, index: int) -> Any:
+    """A page with its annotations made part of it: only so is what was typed into a form, or beside a text, in its text layer."""
+    import pypdfium2.raw as pdfium
+
+    page = pdf[index]
+    if pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS:  # else there was nothing to do
+        page.close()
+        page = pdf[index]
+    return page
 
 
 if __name__ == "__main__":

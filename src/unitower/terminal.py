@@ -1,0 +1,258 @@
+"""What a person sees: results, summaries, progress.
+
+On a terminal there is colour, wrapping and one moving bar; anywhere else plain lines of any length, so that nothing is cut and
+no escape codes reach a file. Names of files never reach a terminal with characters that steer it; snippets have none.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import shlex
+import sys
+import time
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from types import TracebackType
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Column
+from rich.text import Text
+
+from unitower.index import Progress, Status, Summary
+from unitower.index.snippet import places
+from unitower.stores.words import asked
+from unitower.types import Hit
+
+T = TypeVar("T")
+
+SIGNALS = {"multi": "vectors", "dense": "vectors", "text": "words"}
+"""What a person is told of the signals of a hit."""
+
+BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They reorder the rest of the line, so that `gpj.exe` reads `exe.jpg`."""
+
+CALM_S = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+SKIPPED_TOLD = 10
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that prints what it is given: no markup, no guesses at colours, no emoji codes."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on stdout; characters as they are where stdout is UTF-8, escaped where it may not hold them."""
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+    print(json.dumps(value, ensure_ascii=not is_utf8, indent=2))
+
+
+def print_hits(hits: Sequence[Hit], *, query: str, task: str, folder: str) -> None:
+    """Two lines for each hit: rank, place, score and signals; then the snippet with the query's words marked."""
+    out = console()
+    words = asked(query).counts
+    for hit in hits:
+        if out.is_terminal and hit.rank > 1:
+            out.print()
+        print_hit(hit, words=words, out=out)
+    if not hits:
+        what = "source code" if task == "code" else "anything that could answer"
+        print(f"Nothing found: {printable(folder)} does not hold {what}.")
+        print(f"`unitower status{option('--in', folder)}` tells what it holds, `unitower index PATH{option('--into', folder)}` adds to it.")
+
+
+def print_hit(hit: Hit, *, words: Collection[str], out: Console) -> None:
+    """One hit; see `print_hits`."""
+    signals = " and ".join(dict.fromkeys(SIGNALS[signal] for signal in hit.found_by))
+    head = Text(f"{hit.rank:>2}. ")
+    head.append(printable(hit.source.place), style="bold")
+    head.append(f"  (score {hit.score:.4f}, by {signals})", style="dim")
+    print_text(head, out=out, indent=4, first=0)
+    if hit.snippet:
+        print_text(marked(hit.snippet, words), out=out, indent=4)
+
+
+def marked(snippet: str, words: Collection[str]) -> Text:
+    """The snippet with the words in bold, in whatever case or form they stand there.
+
+    >>> [str(span) for span in marked("Due: rent, Rents", {"rent"}).spans]
+    ["Span(5, 9, 'bold yellow')"]
+    """
+    text = Text(snippet)
+    for place in places(snippet, words):
+        piece = snippet[place.start : place.end]
+        literal = [match.span() for word in place.words for match in re.finditer(re.escape(word), piece, re.IGNORECASE)]
+        if not literal:  # another form of the word: an accent, a ligature
+            literal = [match.span() for match in re.finditer(r"\w(?:.*\w)?", piece)]
+        for start, end in literal:
+            text.stylize("bold yellow", place.start + start, place.start + end)
+    return text
+
+
+def print_text(text: Text, *, out: Console, indent: int, first: int | None = None) -> None:
+    """Text wrapped between an indent and the edge of a terminal; on one line anywhere else."""
+    lines = text.wrap(out, max(out.width - indent, 20)) if out.is_terminal else [text]
+    for number, line in enumerate(lines):
+        line.rstrip()
+        margin = indent if number or first is None else first
+        out.print(Text(" " * margin).append_text(line), soft_wrap=True)
+
+
+def print_summary(summary: Summary, *, folder: str) -> None:
+    """What a run of `unitower index` did, and the next command to type."""
+    counts = [f"{counted(summary.files_read, 'file')} read ({counted(summary.items_added, 'page or passage', 'pages and passages')})"]
+    counts.append(f"{summary.files_unchanged:,} unchanged")
+    counts.append(f"{summary.files_removed:,} removed")
+    counts.append(f"{len(summary.skipped):,} skipped")
+    print(f"{', '.join(counts)}, in {clock(summary.seconds)}.")
+    for path, reason in summary.skipped[:SKIPPED_TOLD]:
+        print(f"  skipped {printable(path)}: {printable(reason)}")
+    if len(summary.skipped) > SKIPPED_TOLD:
+        print(f"  and {len(summary.skipped) - SKIPPED_TOLD:,} more: `unitower status{option('--in', folder)}` lists them all")
+    print(f'Now: unitower search "what you look for"{option("--in", folder)}')
+
+
+def print_status(status: Status, *, folder: str) -> None:
+    """What an index holds."""
+    names = {
+        "image": ("page or picture", "pages and pictures"),
+        "text": ("passage of text", "passages of text"),
+        "code": ("piece of code", "pieces of code"),
+    }
+    kinds = [counted(number, *names[kind]) for kind, number in status.items.items()]
+    lines = {
+        "index": f"{printable(status.folder)}, {status.size_bytes / 1e6:,.1f} MB",
+        "model": f"{printable(status.model.name)}, revision {status.model.revision}",
+        "files": f"{status.files:,}",
+        "items": f"{sum(status.items.values()):,}" + (f": {', '.join(kinds)}" if kinds else ""),
+    }
+    if status.last_run:
+        took = "stopped before its end" if status.last_run_s is None else f"took {clock(status.last_run_s)}"
+        lines["last run"] = f"{status.last_run.astimezone():%Y-%m-%d %H:%M}, {took}"
+    if status.unfinished:
+        lines["half read"] = f"{counted(len(status.unfinished), 'file')}, the next `unitower index` goes on there"
+    lines["skipped"] = counted(len(status.skipped), "file")
+    for name, value in lines.items():
+        print(f"{name:<10} {value}")
+    for path, reason in status.skipped:
+        print(f"  {printable(path)}: {printable(reason)}")
+
+
+class IndexProgress:
+    """Progress of `unitower index` on stderr: a bar on a terminal, a line every ten seconds elsewhere. A context manager."""
+
+    def __init__(self) -> None:
+        self.out = console(stderr=True)
+        self.bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[path]}", style="dim", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            console=self.out,
+            transient=True,
+            expand=True,
+            disable=not self.out.is_terminal,
+        )
+        self.task = self.bar.add_task("loading the model", total=None, path="")
+        self.began: float | None = None
+        self.told = time.monotonic()
+
+    def __enter__(self) -> IndexProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def __call__(self, now: Progress) -> None:
+        """Tell how far the run is."""
+        if now.stage == "reading" and self.began is None and now.files_total:
+            self.began = time.monotonic()
+            self.out.print(
+                f"{counted(now.items_total or 0, 'page or passage', 'pages and passages')} in {counted(now.files_total, 'file')}"
+            )
+        description = self.describe(now)
+        self.bar.update(self.task, description=description, completed=now.items_done, total=now.items_total, path=printable(now.path))
+        if not self.out.is_terminal and time.monotonic() - self.told >= CALM_S:
+            self.told = time.monotonic()
+            self.out.print(description, soft_wrap=True)
+
+    def describe(self, now: Progress) -> str:
+        """`312 of 1,204, 14.2 pages/s, 1:02 left`."""
+        if now.stage == "looking":
+            return f"looking: {counted(now.files_done, 'file')}"
+        if now.stage == "finishing":
+            return "finishing"
+        total = max(now.items_total or 0, now.items_done)
+        seconds = time.monotonic() - (self.began or time.monotonic())
+        pages_per_s = now.items_done / seconds if seconds else 0.0
+        pace = f", {pages_per_s:.1f} pages/s, {clock((total - now.items_done) / pages_per_s)} left" if pages_per_s else ""
+        return f"{now.items_done:,} of {total:,}{pace}"
+
+
+def watched(things: Iterable[T]) -> Iterator[T]:
+    """The things as they come, with their number and pace on stderr while they do."""
+    out = console(stderr=True)
+    began = told = time.monotonic()
+    with out.status("loading") if out.is_terminal and not sys.stdout.isatty() else nullcontext() as status:
+        for number, thing in enumerate(things, start=1):
+            yield thing
+            now = time.monotonic()
+            if now - told >= (0.2 if status else CALM_S):
+                told = now
+                line = f"{counted(number, 'item')}, {number / (now - began):.1f}/s"
+                status.update(line) if status else print(line, file=sys.stderr)
+
+
+def printable(name: str) -> str:
+    """A name on one line, its spaces as they are; what steers a terminal or is not text is written as an escape.
+
+    >>> printable("two  spaces and\\na line.txt")
+    'two  spaces and\\\\na line.txt'
+    """
+    return "".join(c.encode("unicode_escape", "surrogatepass").decode("ascii") if steers(c) else c for c in name)
+
+
+def steers(character: str) -> bool:
+    """Whether a character moves the cursor, changes the direction of a line, or is half of one."""
+    return unicodedata.category(character) in ("Cc", "Cs") or character in BIDI_OVERRIDES
+
+
+def option(name: str, folder: str) -> str:
+    """An option to type for an index that is not in the default folder.
+
+    >>> option("--in", ".unitower"), option("--in", "papers/index")
+    ('', ' --in papers/index')
+    """
+    return "" if folder == ".unitower" else f" {name} {shlex.quote(folder)}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "file"), counted(1204, "file"), counted(2, "match", "matches")
+    ('1 file', '1,204 files', '2 matches')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def clock(seconds: float) -> str:
+    """A duration as a person reads it.
+
+    >>> clock(0.24), clock(9.96), clock(75), clock(3725)
+    ('0.2 s', '10 s', '1:15 min', '1:02:05 h')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{m:02}:{s:02} h"
+    return f"{m}:{s:02} min" if m else f"{s} s"
