@@ -83,7 +83,10 @@ def padded(data: dict[str, Sides]) -> Callable[[], float]:
         vision_start_token_id=START, vision_end_token_id=END,
     )  # fmt: skip
     config._attn_implementation = "sdpa"
-    weights = {n if n.startswith("visual.") else n.replace("model.", "language_model.", 1): t for n, t in theirs(embedder, base_layout(MID), DTYPE).items()}
+    weights = {
+        n if n.startswith("visual.") else n.replace("model.", "language_model.", 1): t
+        for n, t in theirs(embedder, base_layout(MID), DTYPE).items()
+    }
     projector = torch.nn.Linear(512, 128).to(DTYPE)
     projector.load_state_dict({k: weights.pop(f"multi_vector_projector.{k}") for k in ("weight", "bias")})
     model = Qwen2_5_VLModel(config)
@@ -154,7 +157,9 @@ def main() -> None:
         seconds: dict[str, float] = {}
         for side in ("transformers", "unitower", "unitower, cached"):
             command = [sys.executable, __file__, "--rounds", str(options.rounds), "--measure", json.dumps([side, size, cells])]
-            run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=Path(__file__).parent)
+            run = subprocess.run(
+                command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=Path(__file__).parent
+            )
             if run.returncode:
                 print(f"{size} + {size}, {cells[0] * 28} x {cells[1] * 28} px   {side}: failed\n{run.stderr[-500:]}")
                 continue

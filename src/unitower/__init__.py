@@ -29,7 +29,7 @@ _HOMES = {
     "UnitowerError": "unitower.errors",
 }
 
-__all__ = [*sorted(_HOMES), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_HOMES), "__version__"]
 
 if TYPE_CHECKING:
     from unitower.encode.encoder import Encoder as Encoder

@@ -36,7 +36,9 @@ def maxsim(query: npt.ArrayLike, documents: Ragged | Sequence[npt.ArrayLike]) ->
         raise ValueError(f"query is a matrix [tokens, width] with at least one row, got shape {query_TM.shape}.")
     docs = documents if isinstance(documents, Ragged) else Ragged.of(documents, width=query_TM.shape[1])
     if docs.width != query_TM.shape[1]:
-        raise ValueError(f"the query's vectors have width {query_TM.shape[1]}, the documents' {docs.width}: they come from different encoders.")
+        raise ValueError(
+            f"the query's vectors have width {query_TM.shape[1]}, the documents' {docs.width}: they come from different encoders."
+        )
     scores = np.empty(len(docs), np.float32)
     block_rows = max(1, BLOCK_ROWS * 24 // max(24, len(query_TM)))
     first = 0
@@ -63,7 +65,9 @@ def ranked(scores: Mapping[str, float]) -> list[str]:
     return sorted(scores, key=lambda id: (-scores[id], id))
 
 
-def reciprocal_rank_fusion(rankings: Mapping[str, Iterable[str]], *, weights: Mapping[str, float] | None = None, k: float = 60.0) -> dict[str, float]:
+def reciprocal_rank_fusion(
+    rankings: Mapping[str, Iterable[str]], *, weights: Mapping[str, float] | None = None, k: float = 60.0
+) -> dict[str, float]:
     """One score per id from several rankings of ids, best first: the sum over rankings of weight / (k + rank).
 
     rankings  signal name -> ids, best first; an id that a ranking leaves out gains nothing from it

@@ -87,8 +87,9 @@ class Ragged(Sequence[Floats]):
             raise ValueError(f"data of a Ragged is [total, width], got shape {self.data.shape}.")
         if self.offsets.ndim != 1 or not len(self.offsets) or self.offsets[0] != 0 or self.offsets[-1] != len(self.data):
             raise ValueError(f"offsets must run from 0 to {len(self.data)}, the number of rows; got {self.offsets!r}.")
-        if (np.diff(self.offsets) <= 0).any():
-            raise ValueError(f"matrix {int(np.argmax(np.diff(self.offsets) <= 0))} of the Ragged is empty: every item has at least one token.")
+        empty = np.diff(self.offsets) <= 0
+        if empty.any():
+            raise ValueError(f"matrix {int(np.argmax(empty))} of the Ragged is empty: every item has at least one token.")
 
     @classmethod
     def of(cls, matrices: Iterable[npt.ArrayLike], *, width: int | None = None) -> Ragged:

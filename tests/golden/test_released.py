@@ -78,7 +78,9 @@ def documented(case: dict[str, Any]) -> bool:
     """Cases whose released prompt is the documented one, at the released batch: what `encode` must give too."""
     effective = case["task"] or case.get("model_task_property")
     passage = case.get("prompt_name") == "passage"
-    return "pillow" not in case["name"] and not (passage and (effective == "text-matching") != (case.get("model_task_property") == "text-matching"))
+    return "pillow" not in case["name"] and not (
+        passage and (effective == "text-matching") != (case.get("model_task_property") == "text-matching")
+    )
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if documented(case)])

@@ -95,7 +95,7 @@ def test_a_run_learns_and_gives_a_checkpoint_that_loads(data: Path, tmp_path: Pa
     assert not (out / "state").exists()
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -108,9 +108,9 @@ def test_a_stopped_run_goes_on_to_the_numbers_of_an_unbroken_one(data: Path, tmp
         nonlocal count
         count += 1
         if count == at:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(recipe(data), tmp_path / "broken", progress=stop)
     train(recipe(data), tmp_path / "broken", resume=True)
     assert metrics(tmp_path / "broken") == metrics(whole)
@@ -122,9 +122,9 @@ def test_a_stopped_run_goes_on_to_the_numbers_of_an_unbroken_one(data: Path, tmp
 def test_a_kill_between_the_two_renames_of_a_save_loses_nothing(data: Path, tmp_path: Path) -> None:
     def stop(told: Told) -> None:
         if told.step == 7:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(recipe(data), tmp_path / "run", progress=stop)
     (tmp_path / "run" / "state").rename(tmp_path / "run" / "state.old")
     told: list[Told] = []
@@ -194,9 +194,9 @@ def test_a_folder_that_holds_something_is_never_overwritten(data: Path, tmp_path
 def test_a_run_is_not_resumed_with_another_recipe_or_other_data(data: Path, tmp_path: Path) -> None:
     def stop(told: Told) -> None:
         if told.step == 7:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         train(recipe(data), tmp_path / "run", progress=stop)
     with pytest.raises(UnitowerError, match="seed"):
         train(recipe(data, seed=5), tmp_path / "run", resume=True)

@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeVar
 from unitower.losses.joint import Weights
 from unitower.model.config import LoraConfig, ModelConfig
 
-
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
 
@@ -176,7 +175,7 @@ def with_setting(config: T, key: Sequence[str], value: str) -> T:
         there = [f.name for f in fields(config)] if is_dataclass(config) else []
         raise ValueError(f"there is no setting {name!r}; there are {', '.join(there) or 'none at this place'}.")
     now = getattr(config, name)
-    return replace(config, **{name: with_setting(now, rest, value) if rest else _value(value, like=now, key=name)})  # type: ignore[type-var, return-value]
+    return replace(config, **{name: with_setting(now, rest, value) if rest else _value(value, like=now, key=name)})  # type: ignore[type-var]
 
 
 def _value(text: str, *, like: object, key: str) -> object:
