@@ -191,8 +191,8 @@ def plain(line: str) -> str:
     line = re.sub(r"\\(?:\((..)|\[([^\]]*)\])", lambda match: special(match[1] or match[2]), line)
     line = re.sub(r"\\f(?:\(..|\[[^\]]*\]|.)|\\s[-+]?(?:\(\d\d|\[[^\]]*\]|'[^']*'|\d)|\\[mMF](?:\(..|\[[^\]]*\]|.)", "", line)
     line = re.sub(r"\\[vhwlLDbXZoRS]'[^']*'|\\[nkgVY](?:\(..|\[[^\]]*\]|.)", "", line)
-    line = re.sub(r"\\([- e'`~0.])", lambda match: {"e": "\\", "~": " ", "0": " ", "'": "´"}.get(match[1], match[1]), line)
-    return re.sub(r"\\[&|^%/,:)cpzd{}ua]|\\$", "", line)
+    meant = {"e": "\\", "~": " ", "0": " ", "'": "´"}
+    return re.sub(r"\\(?:([- e'`~0.])|[&|^%/,:)cpzd{}ua]|$)", lambda match: meant.get(match[1], match[1] or ""), line)
 
 
 def special(name: str) -> str:

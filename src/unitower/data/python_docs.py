@@ -347,7 +347,8 @@ def _plain(text: str) -> str:
 
 
 def _is_usable(query: str, document: str, sides: Sides) -> bool:
-    if not SUMMARY_CHARACTERS[0] <= len(query) <= SUMMARY_CHARACTERS[1] or len(re.findall(r"[^\W\d_]{2,}", query)) < SUMMARY_WORDS:
+    words = sum(re.search(r"[^\W\d_]{2}", word) is not None for word in query.split())
+    if not SUMMARY_CHARACTERS[0] <= len(query) <= SUMMARY_CHARACTERS[1] or words < SUMMARY_WORDS:
         return False
     if sides == "summary":
         return BODY_CHARACTERS[0] <= len(document) <= BODY_CHARACTERS[1]

@@ -29,7 +29,7 @@ CLOCK_SECONDS = 60
 """For one answer, should the system not limit processor time, or the disk not answer."""
 
 
-class Died(Exception):  # noqa: N818
+class Died(Exception):
     """The process ended instead of answering; the message says of what, as in "takes more than 5 s of work"."""
 
 
@@ -98,7 +98,7 @@ class Confined:
             return f"takes more than {self._cpu_seconds} s of work"
         if status == -getattr(signal, "SIGKILL", 0):
             return f"takes more than {CLOCK_SECONDS} s, or was stopped by the system"
-        return f"needs more than {self._memory_bytes / 2**30:.0f} GB of memory, or breaks the program that reads it"
+        return f"needs more than {self._memory_bytes / 2**30:g} GB of memory, or breaks the program that reads it"
 
 
 def _answer(process: subprocess.Popen[bytes], question: Mapping[str, Any], payload: Payload) -> tuple[dict[str, Any], memoryview] | None:

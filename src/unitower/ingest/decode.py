@@ -76,7 +76,7 @@ def _decoded(path: Path, data: bytes, declared: str | None) -> str:
     if len(text) - len(text.encode("ascii", "ignore")) >= 2 * broken:
         return text  # UTF-8 with a few bytes damaged or cut off: as many characters are whole as are broken
     high = len(data.translate(None, ASCII))
-    if high * 4 > len(data.translate(None, SPACE)):
+    if high * 5 > 2 * len(data.translate(None, SPACE)):  # two letters of five with an accent: no Western text
         raise UnreadableFile(path, "text in an encoding that cannot be told: save it as UTF-8")
     return data.decode("cp1252", "replace")
 

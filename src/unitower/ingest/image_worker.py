@@ -60,7 +60,7 @@ class Pictures:
         self.path, self.image = "", None
 
 
-class TooLarge(Exception):  # noqa: N818
+class TooLarge(Exception):
     """A picture that is not decoded."""
 
 

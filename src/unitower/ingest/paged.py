@@ -17,7 +17,7 @@ MOST_LOST_IN_A_ROW = 100
 Page = TypeVar("Page")
 
 
-class PageLost(Exception):  # noqa: N818
+class PageLost(Exception):
     """A page that cannot be read; the message says why, as in "damaged"."""
 
 

@@ -16,7 +16,7 @@ from unitower.errors import UnreadableFile
 from unitower.ingest.confined import Confined, Died
 from unitower.ingest.paged import PageLost, readable_pages
 from unitower.ingest.picture import on_paper
-from unitower.ingest.signature import PDF, first_bytes, kind_of
+from unitower.ingest.signature import PDF, TEXT, first_bytes, kind_of
 from unitower.ingest.text_layer import readable
 from unitower.types import Item, Source
 
@@ -65,7 +65,7 @@ def _worker(path: Path) -> Confined:
     """A process for this document, once it has proved to be a PDF at first sight."""
     head = first_bytes(path)
     kind = kind_of(head)
-    if kind != PDF and (kind is not None or b"%PDF-" not in head[:1024]):  # readers of PDF allow for 1 kB of junk before it begins
+    if kind != PDF and (kind not in {TEXT, None} or b"%PDF-" not in head[:1024]):  # readers of PDF allow for 1 kB of junk before it begins
         raise UnreadableFile(path, f"not a PDF: it seems to be {kind}" if kind else "not a PDF")
     return Confined("unitower.ingest.pdf_worker", cpu_seconds=CPU_SECONDS, memory_bytes=MEMORY_BYTES)
 

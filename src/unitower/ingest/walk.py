@@ -151,7 +151,7 @@ class _Tour:
             if entry.name.startswith(".") or entry.path in self.excluded or real_entry in self.excluded:
                 continue
             try:
-                if ignored(entry.path, rules, is_folder=entry.is_dir()):
+                if ignored(entry.path, rules, is_folder=os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()):
                     continue
                 if entry.is_symlink():
                     self.links.append(_Link(path=entry.path, rules=rules, named=False))

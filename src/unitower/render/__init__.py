@@ -94,14 +94,9 @@ def page(
     from unitower.render.finding import found
     from unitower.render.style import style
 
+    check(kind, language=language, px=px, degrade=degrade)
     chosen = _kind(kind)
     spoken = speech.find(language)
-    if missing := speech.drawable(language):
-        raise ValueError(missing)
-    if not all(LEAST_SIDE_PX <= side <= LARGEST_SIDE_PX for side in px):
-        raise ValueError(f"px={px} is no size for a page: both sides lie between {LEAST_SIDE_PX} and {LARGEST_SIDE_PX} pixels.")
-    if not 0.0 <= degrade <= 1.0:
-        raise ValueError(f"degrade={degrade} is out of range: 0 leaves a page as drawn, 1 is the worst.")
     if unknown := sorted(set(facts or {}) - set(chosen.FACTS)):
         raise ValueError(f"a page of kind {kind!r} has no fact {unknown[0]!r}; it may state {', '.join(chosen.FACTS)}.")
 
@@ -132,6 +127,20 @@ def page(
     )
 
 
+def check(kind: str, *, language: str = "en", px: tuple[int, int] = (700, 1000), degrade: float = 0.0) -> None:
+    """ValueError names what of this would keep `page` from drawing; nothing is drawn."""
+    from unitower.render import language as speech
+
+    if kind not in kinds():
+        raise ValueError(f"there is no kind of page {kind!r}; there are {', '.join(kinds())}.")
+    if missing := speech.drawable(language):
+        raise ValueError(missing)
+    if len(px) != 2 or not all(LEAST_SIDE_PX <= side <= LARGEST_SIDE_PX for side in px):
+        raise ValueError(f"px={px} is no size for a page: both sides lie between {LEAST_SIDE_PX} and {LARGEST_SIDE_PX} pixels.")
+    if not 0.0 <= degrade <= 1.0:
+        raise ValueError(f"degrade={degrade} is out of range: 0 leaves a page as drawn, 1 is the worst.")
+
+
 def facts_of(kind: str) -> tuple[str, ...]:
     """Names of what pages of a kind may state. ValueError if there is no such kind."""
     return _kind(kind).FACTS
@@ -153,4 +162,4 @@ def _kind(name: str) -> Kind:
     return cast("Kind", importlib.import_module(f"{__name__}.pages.{name}"))
 
 
-__all__ = ["QUERY_KINDS", "Page", "Query", "Word", "facts_of", "fonts", "kinds", "languages", "page", "queries"]
+__all__ = ["QUERY_KINDS", "Page", "Query", "Word", "check", "facts_of", "fonts", "kinds", "languages", "page", "queries"]

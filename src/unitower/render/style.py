@@ -20,9 +20,10 @@ LEAST_X_HEIGHT_PX = 5.0
 """Smaller letters cannot be told apart."""
 EM_PER_X_HEIGHT = 2.15
 """Size of fonts without a lower-case x, so that their signs are as easy to read beside Latin."""
-LONG_STROKES = "bdfhklgjpqyBJQ"
 SHAPED_SHARE = 0.1
 """Share of pages whose Latin, Cyrillic and Greek text has kerning and ligatures; they cost several times the time of the others."""
+LONG_STROKES = "bdfhklgjpqyBJQ"
+"""Letters that reach as far up and down as any."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -255,7 +255,8 @@ def _plot(canvas: Canvas, content: Content, style: Style, frame: Frame, data: Da
             canvas.line(text, x0 + part * (x1 - x0), y1 + pitch * 0.95, face=face, fill=style.muted, align="centre")
         else:
             canvas.line(text, x0 - gap * 0.8, y1 - part * (y1 - y0) + face.size * 0.33, face=face, fill=style.muted, align="right")
-    labelled = len(data.series) == 1 and rng.random() < 0.6
+    # not over an area: numbers would stand on its edge
+    labelled = len(data.series) == 1 and kind != "area" and rng.random() < 0.6
     for i, name in enumerate(data.names):
         canvas.block(flowing=True)
         if kind == "lying":
