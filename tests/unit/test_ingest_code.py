@@ -104,10 +104,14 @@ def test_a_long_class_is_told_by_its_head_and_one_item_per_method(tmp_path):
     items = read(tmp_path, "a.py", f'class Long(Base):\n    """Says what it is."""\n\n    field = 1\n\n{methods}\n    last = 2\n')
     head, *rest = items
     assert head.source.lines == (1, 181)
-    assert head.content.startswith('class Long(Base):\n    """Says what it is."""\n    field = 1\n    def method_0(self,\n                 x):\n')
+    assert head.content.startswith(
+        'class Long(Base):\n    """Says what it is."""\n    field = 1\n    def method_0(self,\n                 x):\n'
+    )
     assert head.content.endswith("    last = 2")
     assert "value_" not in head.content
-    assert [(item.metadata["name"], item.metadata["heading"]) for item in rest] == [(f"Long.method_{n}", "class Long(Base):") for n in range(5)]
+    assert [(item.metadata["name"], item.metadata["heading"]) for item in rest] == [
+        (f"Long.method_{n}", "class Long(Base):") for n in range(5)
+    ]
     assert rest[0].source.lines == (6, 39)
     assert rest[0].content.startswith("class Long(Base):\n\n    @timed\n    def method_0(self,\n")
     assert_nothing_is_lost(tmp_path / "a.py", items)
@@ -125,50 +129,201 @@ def test_a_long_function_is_cut_and_every_piece_knows_its_name(tmp_path):
 
 SAMPLES = {
     "a.ts": (
-        'import { x } from "y";\n\n/** Doc. */\nexport interface A { x: number }\n\n@Dec({\n  a: 1,\n})\nexport abstract class C<T> {\n'
-        "  // about\n  @Log()\n  constructor(private a: B) {}\n}\n\nexport const use = async (a: string): Promise<void> => {\n  await a;\n};\n\n"
-        "namespace N {\n  export function g(): void {}\n}\n",
+        """\
+import { x } from "y";
+
+/** Doc. */
+export interface A { x: number }
+
+@Dec({
+  a: 1,
+})
+export abstract class C<T> {
+  // about
+  @Log()
+  constructor(private a: B) {}
+}
+
+export const use = async (a: string): Promise<void> => {
+  await a;
+};
+
+namespace N {
+  export function g(): void {}
+}
+""",
         [(1, 1, None), (3, 4, "A"), (6, 13, "C"), (15, 17, "use"), (19, 21, None), (20, 20, "g")],
     ),
-    "a.tsx": ("export default function App() {\n  return <p>hi</p>;\n}\n", [(1, 3, "App")]),
+    "a.tsx": (
+        """\
+export default function App() {
+  return <p>hi</p>;
+}
+""",
+        [(1, 3, "App")],
+    ),
     "a.js": (
-        "'use strict';\n\nmodule.exports.run = function () {\n  return 1;\n};\n\nclass B extends A {\n  go() {}\n}\n",
+        """\
+'use strict';
+
+module.exports.run = function () {
+  return 1;
+};
+
+class B extends A {
+  go() {}
+}
+""",
         [(1, 1, None), (3, 5, "module.exports.run"), (7, 9, "B")],
     ),
     "a.go": (
-        "package main\n\n// Greet says hello.\nfunc Greet(name string) string {\n\treturn name\n}\n\ntype A struct {\n\tx int\n}\n\nfunc (a *A) M() {}\n",
+        """\
+package main
+
+// Greet says hello.
+func Greet(name string) string {
+\treturn name
+}
+
+type A struct {
+\tx int
+}
+
+func (a *A) M() {}
+""",
         [(1, 1, None), (3, 6, "Greet"), (8, 10, "A"), (12, 12, "M")],
     ),
     "a.rs": (
-        "//! crate\nuse std::fmt;\n\n/// doc\n#[derive(Debug)]\npub struct A { x: i32 }\n\nimpl fmt::Display for A {\n    fn f(&self) {}\n}\n\n"
-        "mod tests {\n    #[test]\n    fn works() {}\n}\n",
+        """\
+//! crate
+use std::fmt;
+
+/// doc
+#[derive(Debug)]
+pub struct A { x: i32 }
+
+impl fmt::Display for A {
+    fn f(&self) {}
+}
+
+mod tests {
+    #[test]
+    fn works() {}
+}
+""",
         [(1, 2, None), (4, 6, "A"), (8, 10, "A"), (12, 15, None), (13, 14, "works")],
     ),
     "A.java": (
-        "package a;\n\n/** Doc. */\n@Ann\npublic class A<T> extends B {\n  @Override\n  public void f() { }\n}\n\nrecord R(int a) {}\n",
+        """\
+package a;
+
+/** Doc. */
+@Ann
+public class A<T> extends B {
+  @Override
+  public void f() { }
+}
+
+record R(int a) {}
+""",
         [(1, 1, None), (3, 8, "A"), (10, 10, "R")],
     ),
     "a.c": (
-        "#include <x.h>\n\n/* adds */\nstatic int\nadd (int a)\n{\n  return a;\n}\n\ntypedef struct { int a; } S;\nint later(int);\n",
+        """\
+#include <x.h>
+
+/* adds */
+static int
+add (int a)
+{
+  return a;
+}
+
+typedef struct { int a; } S;
+int later(int);
+""",
         [(1, 1, None), (3, 8, "add"), (10, 10, "S"), (11, 11, None)],
     ),
     "a.h": (
-        "#ifndef A_H\n#define A_H\n\nnamespace n {\n\ntemplate <typename T>\nclass Q : public R {\n  int g() const { return 1; }\n};\n\n"
-        "}  // namespace n\n#endif  // A_H\n",
+        """\
+#ifndef A_H
+#define A_H
+
+namespace n {
+
+template <typename T>
+class Q : public R {
+  int g() const { return 1; }
+};
+
+}  // namespace n
+#endif  // A_H
+""",
         [(1, 12, None), (6, 9, "Q")],
     ),
     "a.cs": (
-        "using System;\nnamespace A\n{\n    /// <summary>x</summary>\n    [Attr]\n    public class C : D\n    {\n        public int P { get; set; }\n    }\n}\n",
+        """\
+using System;
+namespace A
+{
+    /// <summary>x</summary>
+    [Attr]
+    public class C : D
+    {
+        public int P { get; set; }
+    }
+}
+""",
         [(1, 10, None), (4, 9, "C")],
     ),
     "a.rb": (
-        "require 'x'\n\nmodule M\n  # doc\n  class A < B\n    def f(a)\n      1\n    end\n  end\n\n  def self.top\n    2\n  end\nend\n",
+        """\
+require 'x'
+
+module M
+  # doc
+  class A < B
+    def f(a)
+      1
+    end
+  end
+
+  def self.top
+    2
+  end
+end
+""",
         [(1, 14, None), (4, 9, "A"), (11, 13, "top")],
     ),
-    "a.sh": ("#!/bin/sh\nset -e\n\n# greets\ngreet() {\n  echo hi\n}\n\ngreet\n", [(1, 2, None), (4, 7, "greet"), (9, 9, None)]),
+    "a.sh": (
+        """\
+#!/bin/sh
+set -e
+
+# greets
+greet() {
+  echo hi
+}
+
+greet
+""",
+        [(1, 2, None), (4, 7, "greet"), (9, 9, None)],
+    ),
     "a.php": (
-        "<?php\nnamespace A;\n\n/** doc */\n#[Attr]\nabstract class C extends D {\n  public function f(int $a): int { return 1; }\n}\n\n"
-        "if (!function_exists('g')) {\n  function g() { return 2; }\n}\n",
+        """\
+<?php
+namespace A;
+
+/** doc */
+#[Attr]
+abstract class C extends D {
+  public function f(int $a): int { return 1; }
+}
+
+if (!function_exists('g')) {
+  function g() { return 2; }
+}
+""",
         [(1, 2, None), (4, 8, "C"), (10, 12, None), (11, 11, "g")],
     ),
 }
@@ -249,5 +404,9 @@ def test_nothing_is_lost_in_the_standard_library(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no processor time limit there")
 def test_deeply_nested_code_takes_no_stack(tmp_path):
-    for text in ("(" * 100_000, "if x:\n" * 1 + "[" * 50_000 + "]" * 50_000, "def f():\n" + "".join(f"{' ' * n}if x:\n" for n in range(1, 900))):
+    for text in (
+        "(" * 100_000,
+        "if x:\n" * 1 + "[" * 50_000 + "]" * 50_000,
+        "def f():\n" + "".join(f"{' ' * n}if x:\n" for n in range(1, 900)),
+    ):
         assert read(tmp_path, "a.py", text)

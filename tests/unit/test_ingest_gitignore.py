@@ -61,7 +61,23 @@ def test_a_slash_at_the_end_speaks_of_folders_only(is_folder, expected):
 NAMES = ["a", "b", "ab", "foo", "bar.py", "x.txt", "build", "doc", "a b", "é", "[x]", "f.o", "A", "!n", "#h", "q-r", "*s"]
 PIECES = [
     *("*", "**", "?", "a", "b", "foo", "build", "doc", "*.py", "*.txt", "[ab]", "[!a]", "[a-f]*", "f?o", "x.txt", "é", "\\[x\\]", "a\\ b"),
-    *("[[:upper:]]", "[]x]", "*o*", "\\!n", "\\#h", "[", "[a", "\\", "[z-a]", "q[-]r", "[+--]", "\\*s", "[!]a]*", "[[:alpha:]b]", "[[:no:]]"),
+    *(
+        "[[:upper:]]",
+        "[]x]",
+        "*o*",
+        "\\!n",
+        "\\#h",
+        "[",
+        "[a",
+        "\\",
+        "[z-a]",
+        "q[-]r",
+        "[+--]",
+        "\\*s",
+        "[!]a]*",
+        "[[:alpha:]b]",
+        "[[:no:]]",
+    ),
 ]
 
 

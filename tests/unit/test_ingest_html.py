@@ -123,7 +123,9 @@ def test_a_byte_order_mark_is_believed_before_the_page(tmp_path):
     assert item.content == "Größe"
 
 
-@pytest.mark.parametrize("page", ["<html><body><script>app()</script></body></html>", "<title>App</title><div id=root></div>", "<p>&nbsp;</p>"])
+@pytest.mark.parametrize(
+    "page", ["<html><body><script>app()</script></body></html>", "<title>App</title><div id=root></div>", "<p>&nbsp;</p>"]
+)
 def test_a_page_without_text_is_refused(tmp_path, page):
     with pytest.raises(UnreadableFile, match="no text in it"):
         read(tmp_path, page)
@@ -150,7 +152,22 @@ N = 30_000
         "<script>" * N + "</script>end",
         "&" * N + " end",
     ],
-    ids=["div", "font", "table", "list", "comment", "quote", "name", "less", "attributes", "nav", "open nav", "heading", "script", "entity"],
+    ids=[
+        "div",
+        "font",
+        "table",
+        "list",
+        "comment",
+        "quote",
+        "name",
+        "less",
+        "attributes",
+        "nav",
+        "open nav",
+        "heading",
+        "script",
+        "entity",
+    ],
 )
 def test_hostile_pages_take_time_in_proportion_to_their_length(tmp_path, page):
     started = time.process_time()

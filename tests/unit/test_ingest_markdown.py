@@ -15,7 +15,10 @@ def read(folder, text, **options):
 
 
 def places(items):
-    return [(item.source.lines, item.metadata.get("heading"), item.content.removeprefix(item.metadata.get("heading", "")).strip()) for item in items]
+    return [
+        (item.source.lines, item.metadata.get("heading"), item.content.removeprefix(item.metadata.get("heading", "")).strip())
+        for item in items
+    ]
 
 
 def test_every_section_is_an_item_that_knows_its_chapter(tmp_path):
@@ -42,7 +45,9 @@ def test_headings_may_be_underlined(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("text", ["one\n\n---\n\ntwo", "- a\n---\nb", "> a\n---\nb", "#hash\n\n#1 is no heading", "\\# no heading", "    # code"])
+@pytest.mark.parametrize(
+    "text", ["one\n\n---\n\ntwo", "- a\n---\nb", "> a\n---\nb", "#hash\n\n#1 is no heading", "\\# no heading", "    # code"]
+)
 def test_rules_lists_and_hash_signs_make_no_headings(tmp_path, text):
     assert [item.metadata for item in read(tmp_path, text)] == [{}]
 

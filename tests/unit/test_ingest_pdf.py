@@ -15,6 +15,7 @@ from reportlab.pdfgen import canvas
 from unitower.errors import UnreadableFile
 from unitower.ingest import confined, pdf
 from unitower.ingest.pdf_worker import scale_of
+from unitower.ingest.signature import LFS
 from unitower.ingest.text_layer import readable
 
 
@@ -186,7 +187,7 @@ def test_what_is_no_pdf_is_refused_with_what_it_seems_to_be(tmp_path):
         b"Just text": "not a PDF: it seems to be text",
         bytes(range(256)): "not a PDF",
         b"PK\3\4" + b"\0" * 50: "not a PDF: it seems to be a ZIP archive or an Office document",
-        b"version https://git-lfs.github.com/spec/v1\noid x": "not a PDF: it seems to be a Git LFS pointer in place of the file (fetch it with `git lfs pull`)",
+        b"version https://git-lfs.github.com/spec/v1\noid x": f"not a PDF: it seems to be {LFS}",
         b"%PDF-1.7\n": "damaged or cut-off PDF: it cannot be opened",
         whole[: len(whole) // 2]: "damaged or cut-off PDF: it cannot be opened",
         whole[:-700]: "damaged or cut-off PDF: it cannot be opened",

@@ -87,7 +87,9 @@ def test_what_is_no_text_is_refused_with_the_reason(tmp_path, data, reason):
     assert raised.value.path == str(path)
 
 
-@pytest.mark.parametrize("beginning", ["BM25 is a ranking", "MZ is a postcode", "GIF89a is a format", "RIFF raff", "ID3 tags", "II* notes", "PKZIP"])
+@pytest.mark.parametrize(
+    "beginning", ["BM25 is a ranking", "MZ is a postcode", "GIF89a is a format", "RIFF raff", "ID3 tags", "II* notes", "PKZIP"]
+)
 def test_a_text_that_begins_like_a_binary_file_is_a_text(tmp_path, beginning):
     (item,) = read(tmp_path, beginning)
     assert item.content == beginning
@@ -102,7 +104,12 @@ def test_a_file_too_large_is_refused_with_the_limit(tmp_path, monkeypatch):
 def test_missing_files_folders_and_pipes_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "folder.txt").mkdir()
-    reasons = {"pipe.txt": "not a regular file", "folder.txt": "a folder, not a file", "missing.txt": "no such file", "nul\0.txt": "no such file"}
+    reasons = {
+        "pipe.txt": "not a regular file",
+        "folder.txt": "a folder, not a file",
+        "missing.txt": "no such file",
+        "nul\0.txt": "no such file",
+    }
     for name, reason in reasons.items():
         with pytest.raises(UnreadableFile) as raised:
             list(text.read(tmp_path / name, key=name))

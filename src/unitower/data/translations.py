@@ -130,12 +130,12 @@ QUERY, DOCUMENT, LANGUAGES = slice(0, 3), slice(3, 6), slice(6, 8)
 
 
 class Translations:
-    """`Pairs` of translations. rows: int64 [n, 8], see above; the languages are numbers of `languages`."""
+    """`Pairs` of translations. rows: int32 [n, 8], see above; the languages are numbers of `languages`."""
 
     licence = "of each translated program; see /usr/share/doc/PACKAGE/copyright"
 
     def __init__(
-        self, files: Sequence[File], rows: npt.NDArray[np.int64], texts: Texts, *, languages: Sequence[str], charsets: Sequence[str]
+        self, files: Sequence[File], rows: npt.NDArray[np.int32], texts: Texts, *, languages: Sequence[str], charsets: Sequence[str]
     ) -> None:
         self.name = f"translations-{texts}"
         self.languages = tuple(sorted(languages[i] for i in np.unique(rows[:, LANGUAGES])))
@@ -239,7 +239,7 @@ def _scanned(files: Sequence[File], texts: Texts) -> _cache.Arrays:
     Of pairs of the same two languages and the same English text, the first stays.
     """
     charsets = ["utf-8"] * len(files)
-    rows, keys, same = array("q"), array("Q"), array("Q")
+    rows, keys, same = array("i"), array("Q"), array("Q")
     names: dict[str, int] = {}
     for group in _interface(files, charsets) if texts == "interface" else _manual(files):
         key = group.key
@@ -253,7 +253,7 @@ def _scanned(files: Sequence[File], texts: Texts) -> _cache.Arrays:
     _, once = np.unique(np.array(same, np.uint64), return_index=True)
     once.sort()
     return {
-        "rows": np.array(rows, np.int64).reshape(-1, 8)[once],
+        "rows": np.array(rows, np.int32).reshape(-1, 8)[once],
         "keys": np.array(keys, np.uint64)[once],
         "languages": _cache.packed(list(names)),
         "charsets": _cache.packed(charsets),

@@ -195,11 +195,21 @@ def drawn(families: Sequence[Family], rng: random.Random) -> Family:
 def stand_in(word: str, *, like: Typeface) -> Typeface | None:
     """A typeface that has every character of a word that `like` lacks, None if none has: in its weight and slope where there is one, and
     of the widest-spread family first."""
+
+    def of_other_regions(face: Typeface) -> bool:  # they set Chinese and Japanese full stops in the middle of the line
+        return face.family.split()[-1] in REGIONS - {"JP", "SC"}
+
     able = _families_for(folders(), frozenset(word), None)
     faces = (family.typeface(bold=like.bold, italic=like.italic) for family in able)
     return min(
         faces,
-        key=lambda face: (HAND.search(face.family) is not None, face.mono != like.mono, not face.family.startswith("DejaVu"), face.family),
+        key=lambda face: (
+            HAND.search(face.family) is not None,
+            face.mono != like.mono,
+            not face.family.startswith("DejaVu"),
+            of_other_regions(face),
+            face.family,
+        ),
         default=None,
     )
 

@@ -66,7 +66,10 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
     One process or several (`torchrun` or `accelerate launch`): the batch is shared out between them, the result is the same.
     UnitowerError if `out` holds another run, the data have changed, or a source cannot fill a batch.
     """
-    from accelerate import Accelerator
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise UnitowerError("training needs the package accelerate: pip install 'unitower[train]'.") from error
 
     out = Path(out)
     accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bfloat16" else "no", cpu=not torch.cuda.is_available())
