@@ -14,6 +14,7 @@ from data_samples import picture, png
 
 from unitower.data import BadPair, Pairs, open_source
 from unitower.errors import UnitowerError
+from unitower.types import Pair
 
 datasets = pytest.importorskip("datasets")
 ABOUT = {"licence": "MIT", "languages": ["en"]}
@@ -109,6 +110,10 @@ def test_a_card_may_be_a_file_and_paths_are_relative_to_it(tmp_path: Path) -> No
     card.write_text('path = "../data/t.parquet"\nlicence = "MIT"\nlanguages = "de"\n[columns]\nquery = "question"\n')
     pairs = open_source("hub", card=card, test_share=0)
     assert (pairs[0].query.content, pairs.languages) == ("q", ("de",))
+    parquet(tmp_path / "data" / "u.parquet", {"query": ["q"], "positive_document_ids": [["7"]]})
+    parquet(tmp_path / "data" / "c.parquet", {"docid": ["7"], "text": ["seven"]})
+    card.write_text('path = "../data/u.parquet"\nlicence = "MIT"\nlanguages = ["de"]\n[corpus]\npath = "../data/c.parquet"\n')
+    assert open_source("hub", card=card, test_share=0)[0].document.content == "seven"
 
 
 @pytest.mark.parametrize(
@@ -166,3 +171,14 @@ def test_the_index_is_made_once_and_pictures_are_not_read_for_it(tmp_path: Path,
     assert 0 < len(test) < 25  # pages are told apart by their bytes, not by a name that all have
     monkeypatch.setattr(module, "_index", lambda *_: pytest.fail("the table was read through again"))
     assert len(open_source("hub", card=card, split="test", test_share=0.3)) == len(test)
+
+
+def test_a_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "t.parquet", {"query": ["a"], "document_text": ["x"]})
+    assert [pair.query.content for pair in all_of(opened(path))] == ["a"]
+    parquet(path, {"query": ["b", "c"], "document_text": ["y", "z"]})
+    assert [pair.query.content for pair in all_of(opened(path))] == ["b", "c"]
+
+
+def all_of(pairs: Pairs) -> list[Pair]:
+    return [pairs[i] for i in range(len(pairs))]

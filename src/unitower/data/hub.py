@@ -96,8 +96,10 @@ class Card:
             values["languages"] = (values["languages"],)
         for key in ("languages", "filled"):
             values[key] = tuple(values.get(key, ()))
-        if folder is not None and (folder / values["path"]).exists():
-            values["path"] = str(folder / values["path"])
+        if folder is not None:
+            values["path"] = beside(values["path"], folder)
+            if path := (values.get("corpus") or {}).get("path"):
+                values["corpus"] = {**values["corpus"], "path": beside(path, folder)}
         return cls(**values)
 
     @property
@@ -105,6 +107,11 @@ class Card:
         """Where it lies on this machine; None if it comes from the Hub."""
         place = Path(self.path).expanduser()
         return place if place.exists() else None
+
+
+def beside(path: str, folder: Path) -> str:
+    """A path as a card in a folder means it: beneath that folder where it is there, else as it is."""
+    return str(folder / path) if (folder / path).exists() else path
 
 
 def open(
