@@ -1,7 +1,7 @@
 """Docstrings of the Python packages installed here: what a function says it does <-> its code, or the first sentence <-> what follows.
 
-Files are parsed once, which takes a minute or two for a machine with everything on it; only where the docstrings stand is kept, in the
-cache folder, until a file changes. The code side never has its docstring. Tests, vendored copies and functions that are nearly the same
+Files are parsed once, which takes seconds for the standard library and about a minute for a machine with everything on it; only where
+the docstrings stand is kept, in the cache folder, until a file changes. The code side never has its docstring. Tests, vendored copies and functions that are nearly the same
 as another one are left out. Whole packages are kept to test with, so that no project is on both sides.
 """
 
@@ -48,6 +48,9 @@ LEFT_OUT = re.compile(
     r"(?:^|/)(?:tests?|testing|idle_test|_?vendor(?:ed)?|third_party|extern(?:als?)?|__pycache__|site-packages|dist-packages)/|(?:^|/)(?:test_[^/]*|conftest)\.py$"
 )
 """Paths beneath a root that are not read."""
+
+NOTHING = (ast.Pass, ast.Raise, ast.Expr)
+"""A function with nothing else in its body does nothing: it is a declaration for others to fill in, or passes a call on."""
 
 HEADING = re.compile(
     r"\s*(?:(?:args?|arguments|parameters|params|returns?|yields?|raises|examples?|notes?|see also|references|attributes|keyword args|"
@@ -166,7 +169,7 @@ class Docstrings:
             raise BadPair(f"{file.path} cannot be read any more: {error.strerror}") from error
         if text is None:
             raise BadPair(f"{file.path} has changed since it was scanned")
-        query, document = _sides_of(text, place, self._sides)
+        query, document = _sides_of(text.split("\n"), place, self._sides)
         modality: Modality = "code" if self._sides == "code" else "text"
         start = f"{self.name}#{file.package}/{file.path.name}#L{place.first}"
         metadata = {"package": file.package, "licence": file.licence}
@@ -253,8 +256,9 @@ def _scanned(files: Sequence[File]) -> _cache.Arrays:
             continue
         if text is None or ('"""' not in text and "'''" not in text):
             continue
-        for sides, place in _places(text):
-            query, document = _sides_of(text, place, sides)
+        lines = text.split("\n")
+        for sides, place, doc in _places(text, lines):
+            query, document = _sides_of(lines, place, sides, doc)
             if not _is_usable(query, document, sides):
                 continue
             queries, documents = seen[sides]
@@ -271,32 +275,41 @@ def _text(data: bytes) -> str | None:
     return None if "\0" in text else text
 
 
-def _places(text: str) -> Iterator[tuple[Sides, Place]]:
+def _places(text: str, lines: Sequence[str]) -> Iterator[tuple[Sides, Place, str]]:
     """Docstrings that have their lines for themselves, with the lines of their definition where it does something."""
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    lines = text.split("\n")
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    places: list[tuple[Sides, Place]] = []
-    for node in ast.walk(tree):
-        if not isinstance(node, (*functions, ast.ClassDef, ast.Module)) or not node.body:
-            continue
-        doc = node.body[0]
+    places: list[tuple[Sides, Place, str]] = []
+    for node in _definitions(tree):
+        doc = node.body[0] if node.body else None
         if not (isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant) and isinstance(doc.value.value, str)):
             continue
         assert doc.end_lineno is not None
-        if not _stands_alone(lines, doc.lineno, doc.end_lineno, doc.value.value):
+        value = doc.value.value
+        if not _stands_alone(lines, doc.lineno, doc.end_lineno, value):
             continue
-        places.append(("summary", Place(doc.lineno, doc.end_lineno, doc.lineno, doc.end_lineno)))
-        # A body of nothing but these does nothing: a declaration for others to fill in, or a call passed on.
-        if isinstance(node, functions) and not all(isinstance(each, ast.Pass | ast.Raise | ast.Expr) for each in node.body[1:]):
+        places.append(("summary", Place(doc.lineno, doc.end_lineno, doc.lineno, doc.end_lineno), value))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not all(isinstance(each, NOTHING) for each in node.body[1:]):
             assert node.end_lineno is not None
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-            places.append(("code", Place(first, node.end_lineno, doc.lineno, doc.end_lineno)))
+            places.append(("code", Place(first, node.end_lineno, doc.lineno, doc.end_lineno), value))
     yield from sorted(places, key=lambda one: (one[1].doc_first, one[0]))
+
+
+def _definitions(tree: ast.Module) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The module, and its classes and functions at any depth. Expressions, which are most of a tree, are not gone through."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                waiting += block
 
 
 def _stands_alone(lines: Sequence[str], first: int, last: int, value: str) -> bool:
@@ -307,16 +320,20 @@ def _stands_alone(lines: Sequence[str], first: int, last: int, value: str) -> bo
         return False
 
 
-def _sides_of(text: str, place: Place, sides: Sides) -> tuple[str, str]:
-    """Query and document: the docstring's first paragraph, and the code without it or the prose that follows."""
-    lines = text.split("\n")
-    doc = cleandoc(ast.literal_eval("\n".join(lines[place.doc_first - 1 : place.doc_last]).strip()))
+def _sides_of(lines: Sequence[str], place: Place, sides: Sides, value: str | None = None) -> tuple[str, str]:
+    """Query and document: the docstring's first paragraph, and the code without it or the prose that follows.
+
+    value  of the docstring, where it is known already
+    """
+    if value is None:
+        value = ast.literal_eval("\n".join(lines[place.doc_first - 1 : place.doc_last]).strip())
+    doc = cleandoc(value)
     summary, body = _prose(doc)
     if sides == "summary":
         return summary, body
     indent = re.match(r"[ \t]*", lines[place.first - 1])
     assert indent is not None
-    code = lines[place.first - 1 : place.doc_first - 1] + lines[place.doc_last : place.last]
+    code = [*lines[place.first - 1 : place.doc_first - 1], *lines[place.doc_last : place.last]]
     kept = [line.removeprefix(indent[0]).rstrip() for line in code]
     return summary, "\n".join(line for i, line in enumerate(kept) if line or (i and kept[i - 1]))
 

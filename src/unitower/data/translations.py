@@ -13,6 +13,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -178,6 +179,7 @@ class Translations:
 # ---------------------------------------------------------------- finding files
 
 
+@cache
 def language_of(locale: str) -> str:
     """The language of a locale.
 
@@ -278,15 +280,16 @@ def fits(first: str, second: str) -> bool:
     lengths = sorted(sum(map(str.isalpha, text)) for text in (first, second))
     if lengths[0] < 2 or lengths[1] > LONGER * lengths[0] or max(len(first), len(second)) > LONGEST:
         return False
-    if names_within(first) != names_within(second):
+    if ("_" in first or "_" in second) and names_within(first) != names_within(second):
         return False
     fewer, more = sorted((words(first), words(second)), key=len)
     within = set(more)
     return sum(word in within for word in fewer) < MOST_ALIKE * len(fewer)
 
 
-def words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+@lru_cache(maxsize=1000)  # a text is looked at several times in a row, with each of its translations
+def words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.casefold()))
 
 
 def _interface(files: Sequence[File], charsets: list[str]) -> Iterator[Group]:

@@ -24,7 +24,7 @@ LONG_CELL = 40
 DEEPEST = 50
 """Lists and tables within each other; deeper ones are read as if they stood side by side."""
 LONGEST_HEADING = 200
-"""Characters; what is longer is read as a paragraph."""
+"""Characters; what is longer is read as a paragraph. A title, which every passage carries, is cut there."""
 
 TAG = re.compile(r"""</?([A-Za-z][^\s/>]*+)((?:[^>"']|"[^"]*"|'[^']*')*+)>""")
 TAG_BEGINS = re.compile(r"</?([A-Za-z][^\s/>]*)")
@@ -182,7 +182,7 @@ class _Page:
         self._lines: list[Line] = []  # of the block that is open
         for token in _without_unread(text):
             if token.name == "title":
-                self.title = self.title or BLANKS.sub(" ", _unescaped(token.text)).strip()
+                self.title = self.title or BLANKS.sub(" ", _unescaped(token.text)).strip()[:LONGEST_HEADING]
             elif token.name:
                 self._tag(token)
             elif "pre" in self._open:

@@ -30,6 +30,7 @@ CPU_SECONDS = 5
 MEMORY_BYTES = 2 * 2**30
 """Address space of the worker; a page with a photograph of 100 megapixels stays below half of it."""
 
+LONGEST_TITLE = 200
 ERRORS = {4: "encrypted PDF: give the password-free version", 5: "PDF encrypted in a way that is not supported"}
 
 
@@ -41,7 +42,7 @@ def read(path: Path, *, key: str, start: int = 0, passed_over: Callable[[str], N
     """
     with _worker(path) as worker:
         opened = _opened(path, worker)
-        metadata = {"title": title} if (title := readable(opened["title"]).replace("\n", " ")) else {}
+        metadata = {"title": title} if (title := readable(opened["title"]).replace("\n", " ")[:LONGEST_TITLE]) else {}
         pages = readable_pages(path, num_pages=opened["pages"], start=start, page=partial(_page, path, worker), passed_over=passed_over)
         for part, (content, text) in pages:
             yield Item(
