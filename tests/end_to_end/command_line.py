@@ -15,7 +15,7 @@ from reportlab.lib.pagesizes import A5
 from reportlab.pdfgen import canvas
 
 COMMAND = [sys.executable, "-m", "unitower"]
-ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
 
 
 def started(*arguments: str | Path, cwd: Path, **options: Any) -> subprocess.Popen[str]:
@@ -25,7 +25,7 @@ def started(*arguments: str | Path, cwd: Path, **options: Any) -> subprocess.Pop
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
-        env=ENVIRONMENT,
+        env={**os.environ, **ENVIRONMENT},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -37,7 +37,13 @@ def started(*arguments: str | Path, cwd: Path, **options: Any) -> subprocess.Pop
 def unitower(*arguments: str | Path, cwd: Path, code: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """A `unitower` command run to its end, which must be the exit code."""
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=cwd, env=ENVIRONMENT, input=stdin, capture_output=True, text=True, encoding="utf-8"
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **ENVIRONMENT},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

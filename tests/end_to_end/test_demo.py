@@ -59,8 +59,8 @@ def test_a_folder_with_other_things_is_not_touched_by_the_demo(tmp_path: Path) -
 
 def shell(line: str, *, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A line as it is typed, with the command that is installed beside this Python."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{ENVIRONMENT['PATH']}"
-    return subprocess.run(line, shell=True, cwd=cwd, env={**ENVIRONMENT, "PATH": path}, capture_output=True, text=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(line, shell=True, cwd=cwd, env={**os.environ, **ENVIRONMENT, "PATH": path}, capture_output=True, text=True)
 
 
 @pytest.mark.skipif(shutil.which("unitower", path=str(Path(sys.executable).parent)) is None, reason="unitower is not installed here")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import sysconfig
 from pathlib import Path
 
 import numpy as np
+from command_line import unitower as run
 
 import unitower
-from command_line import unitower as run
 from unitower.data import open_source
 
-HELD_OUT = 200
+HELD_OUT = 80
 
 
 def test_the_smoke_recipe_learns_and_finds_what_it_never_saw(tmp_path: Path) -> None:
@@ -21,12 +22,13 @@ def test_the_smoke_recipe_learns_and_finds_what_it_never_saw(tmp_path: Path) -> 
     assert np.mean(pairs[-4:]) < 0.95 * np.mean(pairs[:2])
 
     enc = unitower.load(tmp_path / "model")
-    held_out = open_source("python_docs", sides="summary", split="test")
+    held_out = open_source("python_docs", sides="summary", split="test", roots=[sysconfig.get_paths()["stdlib"]])
+    assert len(held_out) >= HELD_OUT
     rows = [held_out[i] for i in np.random.default_rng(0).permutation(len(held_out))[:HELD_OUT]]
     queries = enc.encode([str(pair.query.content) for pair in rows], role="query")
     documents = enc.encode([str(pair.document.content)[:400] for pair in rows], role="passage")
     first = [int(np.argmax(unitower.maxsim(query, documents.multi))) == i for i, query in enumerate(queries.multi)]
-    assert np.mean(first) > 10 / HELD_OUT  # chance is 1 in 200
+    assert sum(first) >= 6  # chance is 1 of 80
 
 
 def test_a_mistyped_recipe_or_setting_is_one_line(tmp_path: Path) -> None:

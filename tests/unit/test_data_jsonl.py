@@ -61,8 +61,8 @@ def test_every_positive_of_a_row_makes_a_pair_with_the_same_query_and_negatives(
 
 
 def test_a_single_positive_need_not_be_a_list_and_missing_negatives_may_be_null(tmp_path: Path) -> None:
-    pair = only(tmp_path, {"query": "q", "pos": "p", "neg": None, "neg_scores": None})
-    assert (pair.document.content, pair.negatives) == ("p", ())
+    pair = only(tmp_path, {"query": "q", "pos": "p", "pos_scores": 0.5, "neg": None, "neg_scores": None})
+    assert (pair.document.content, pair.grade, pair.negatives) == ("p", 0.5, ())
 
 
 def test_only_the_first_negatives_are_kept_where_fewer_are_asked_for(tmp_path: Path) -> None:

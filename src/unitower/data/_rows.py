@@ -254,13 +254,14 @@ def _query(row: Mapping[str, Any]) -> Content:
 
 def _listed(row: Mapping[str, Any], column: str, scores: str) -> tuple[Content, ...]:
     values = row[column]
+    marks = row.get(scores) if column in ("pos", "neg") else None
     if values is None:
         values = []
     if isinstance(values, str | dict):
         values = [values]
+        marks = marks if marks is None or isinstance(marks, list) else [marks]
     if not isinstance(values, Sequence) or isinstance(values, bytes):
         raise BadPair(f"{column} is {shown(values)}, not a list")
-    marks = row.get(scores) if column in ("pos", "neg") else None
     if marks is None or (not values and not marks):
         marks = [None] * len(values)
     elif not isinstance(marks, Sequence) or isinstance(marks, str) or len(marks) != len(values):

@@ -1,8 +1,9 @@
 """Docstrings of the Python packages installed here: what a function says it does <-> its code, or the first sentence <-> what follows.
 
 Files are parsed once, which takes seconds for the standard library and about a minute for a machine with everything on it; only where
-the docstrings stand is kept, in the cache folder, until a file changes. The code side never has its docstring. Tests, vendored copies and functions that are nearly the same
-as another one are left out. Whole packages are kept to test with, so that no project is on both sides.
+the docstrings stand is kept, in the cache folder, until a file changes. The code side never has its docstring. Tests, vendored copies
+and functions that are nearly the same as another one are left out. Whole packages are kept to test with, so that no project is on both
+sides.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ Python, pages are there so that their way through the tower is walked.
 
 from __future__ import annotations
 
+import sysconfig
+
 from unitower.model.config import LoraConfig, ModelConfig, TextConfig, VisionConfig
 from unitower.training.recipe import Mix, Objective, Phase, Recipe, Source
-
-STANDARD_LIBRARY = {"licences": ["PSF-2.0", "Python-2.0"]}
 
 TOWER = ModelConfig(
     text=TextConfig(
@@ -23,8 +23,9 @@ TOWER = ModelConfig(
 
 
 def recipe() -> Recipe:
-    summaries = Mix(sources=(Source(kind="python_docs", options={"sides": "summary"}),), batch=48)
-    functions = Mix(sources=(Source(kind="python_docs", options={"sides": "code"}),), batch=24)
+    library = {"roots": [sysconfig.get_paths()["stdlib"]]}  # the standard library alone: it is everywhere, and scanned in seconds
+    summaries = Mix(sources=(Source(kind="python_docs", options={"sides": "summary", **library}),), batch=48)
+    functions = Mix(sources=(Source(kind="python_docs", options={"sides": "code", **library}),), batch=24)
     pages = Mix(
         # short pages of large print: what a tower this small could learn to read at all
         sources=(Source(kind="rendered", options={"kinds": ["letter"], "languages": ["en"], "size": 2000, "px": (280, 392)}),),

@@ -331,8 +331,11 @@ def chosen(
 
 
 def is_among(id: str, digests: set[int]) -> bool:
-    """Whether an entry's id is a digest that begins so."""
-    return len(id) == 32 and int(id[:16], 16) in digests if all(c in "0123456789abcdef" for c in id[:16]) else False
+    """Whether an id is the digest of a document that is one of these; ids in an index of files are no digests."""
+    try:
+        return len(id) == 32 and int(id[:16], 16) in digests
+    except ValueError:
+        return False
 
 
 def candidates(pair: Pair, vector: Vector, store: Store, *, depth: int) -> list[Entry]:
