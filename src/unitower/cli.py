@@ -74,9 +74,10 @@ def index(arguments: argparse.Namespace) -> int:
     """Read and encode what is new or changed beneath the paths."""
     from unitower import terminal
     from unitower.index import Index
+    from unitower.index.folder import listed
 
     if not Index.exists(arguments.into):
-        for path in arguments.paths:
+        for path in listed(arguments.paths):
             os.lstat(path)  # a mistyped path leaves no empty index behind
     with terminal.IndexProgress() as progress:
         summary = Index.open(arguments.into, encoder=chosen(arguments)).add(arguments.paths, progress=progress)
@@ -143,10 +144,10 @@ def embed(arguments: argparse.Namespace) -> int:
     fingerprint = encoder.fingerprint(task=arguments.task, truncate_dim=arguments.dim)
     embedded = terminal.watched(vectors.embedded(items, encoder, task=arguments.task, role=role, dim=arguments.dim))
     if arguments.format == "npz":
-        with open(arguments.out, "wb") as arrays:
+        with vectors.replaced(arguments.out) as part, open(part, "wb") as arrays:
             vectors.write_npz(embedded, arrays, fingerprint=fingerprint)
     elif arguments.out:
-        with open(arguments.out, "w", encoding="utf-8", newline="\n") as lines:
+        with vectors.replaced(arguments.out) as part, open(part, "w", encoding="utf-8", newline="\n") as lines:
             vectors.write_jsonl(embedded, lines, multi=arguments.multi)
     else:
         vectors.write_jsonl(embedded, sys.stdout, multi=arguments.multi)

@@ -43,9 +43,17 @@ CALM_S = 10.0
 SKIPPED_TOLD = 10
 
 
+class Plain(Console):
+    """A console that leaves it to its caller when nobody reads on; that of rich ends the program with an exit code of its own."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the BrokenPipeError is handled."""
+        raise
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that prints what it is given: no markup, no guesses at colours, no emoji codes."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return Plain(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: object) -> None:

@@ -176,7 +176,7 @@ class Fingerprint:
         return cls(**{f.name: values[f.name] for f in fields(cls)})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Embeddings:
     """Vectors of n items from one pass of the tower.
 

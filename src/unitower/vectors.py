@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -139,3 +140,22 @@ def write_npz(vectors: Iterable[Embedded], file: IO[bytes], *, fingerprint: Fing
     tokens = Ragged.of([one.tokens for one in every], width=fingerprint.multi_width)
     dense = np.array([one.dense for one in every], np.float32).reshape(len(every), fingerprint.dense_width)
     np.savez(file, dense=dense, tokens=tokens.data, offsets=tokens.offsets, ids=np.array([one.id for one in every], dtype=np.str_))
+
+
+@contextmanager
+def replaced(path: str) -> Iterator[Path]:
+    """A file to write in place of `path`, which takes its name once it is written; if that fails, what was there stays.
+
+    What is no regular file (a pipe, /dev/stdout) is written to as it is.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    part = target.with_name(f"{target.name}.part")
+    try:
+        yield part
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.replace(target)

@@ -107,3 +107,11 @@ def test_a_size_the_model_does_not_have_is_told_with_those_it_has(tmp_path: Path
     done = unitower("embed", "--role", "query", "--dim", "100", cwd=tmp_path, stdin="a\n", code=1)
     assert "100" in done.stderr
     assert "128" in done.stderr
+
+
+def test_what_cannot_be_read_leaves_the_former_vectors_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "vectors.jsonl").write_text("precious\n", encoding="utf-8")
+    (tmp_path / "page.png").write_bytes(b"no picture")
+    unitower("embed", "missing.png", "--out", "vectors.jsonl", cwd=tmp_path, code=1)
+    assert (tmp_path / "vectors.jsonl").read_text(encoding="utf-8") == "precious\n"
+    assert not list(tmp_path.glob("*.part"))

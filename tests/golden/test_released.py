@@ -129,6 +129,27 @@ def test_a_text_with_vision_markers_touches_no_other_text() -> None:
         np.testing.assert_array_equal(vector.numpy(), enc.encode_text(text, task="retrieval").numpy())
 
 
+def test_a_text_that_spells_both_vision_markers_is_pooled_between_them_as_released() -> None:
+    # an oddity of the released code for that text itself; `encode` pools the whole text
+    enc = encoder("float32")
+    text = "a <|vision_start|> b <|vision_end|> c"
+    import torch
+
+    ids = enc.processor.text_ids(text, prompt="Query: ")
+    start, end = ids.index(enc.config.vision_start_token_id), ids.index(enc.config.vision_end_token_id)
+    from unitower.model.embedder import TokenSequence
+
+    hidden = []
+    hook = enc.embedder.decoder.register_forward_hook(lambda module, inputs, output: hidden.append(output))
+    with torch.no_grad():
+        enc.embedder([TokenSequence(torch.tensor(ids))], adapters="retrieval", as_released=True)
+    hook.remove()
+    between = hidden[0][start : end + 1].mean(0).numpy()
+    np.testing.assert_allclose(enc.encode_text(text, task="retrieval").numpy(), between / np.linalg.norm(between), atol=1e-6)
+    whole = hidden[0].mean(0).numpy()
+    np.testing.assert_allclose(enc.encode(text, role="query").dense[0], whole / np.linalg.norm(whole), atol=1e-5)
+
+
 def test_an_item_has_the_same_vectors_alone_and_in_any_batch() -> None:
     enc = encoder("float32")
     texts = MANIFEST["texts"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -391,6 +392,14 @@ def test_a_misshapen_tensor_of_the_tower_is_named_with_both_shapes(folder: Path,
     edit(folder / SHARDS[0], put(name, torch.zeros(found)))
     message = refused(folder, str(folder / SHARDS[0]), f"{name} has shape {found}, expected {expected}.")
     assert "rank" not in message
+
+
+@pytest.mark.parametrize(("file", "name"), [(SHARDS[0], Q0), (ADAPTERS, A0)])
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_codes_of_a_quantised_model_are_not_taken_for_weights(folder: Path, file: Path | str, name: str, dtype: torch.dtype) -> None:
+    edit(folder / file, lambda tensors: tensors.update({name: tensors[name].to(dtype)}))
+    with pytest.raises(CheckpointError, match=f"{re.escape(name)} holds {str(dtype).removeprefix('torch.')}.*quantised"):
+        read_checkpoint(folder)
 
 
 def test_parts_that_would_add_up_to_the_right_height_are_still_misshapen(folder: Path) -> None:

@@ -17,7 +17,7 @@ from fake import FakeEncoder
 from rich.console import Console
 
 from unitower import terminal
-from unitower.cli import main, parser
+from unitower.cli import main, parser, run
 from unitower.index import Progress
 from unitower.types import Hit, Source
 
@@ -198,11 +198,27 @@ def test_a_full_disk_is_told_in_one_line() -> None:
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    run = subprocess.Popen([sys.executable, "-m", "unitower", "--help"], env=buffered, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert run.stdout
-    run.stdout.close()
-    _, err = run.communicate()
-    assert (run.returncode, err) == (141, b"")
+    help = subprocess.Popen([sys.executable, "-m", "unitower", "--help"], env=buffered, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert help.stdout
+    help.stdout.close()
+    _, err = help.communicate()
+    assert (help.returncode, err) == (141, b"")
+
+
+def test_a_reader_that_goes_away_before_the_results_is_no_error(papers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    nobody = io.TextIOWrapper(io.BufferedWriter(io.FileIO(writer, "w")), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", nobody)
+    assert run(["search", "rent of the mill"]) == 141
+    with pytest.raises(BrokenPipeError):
+        nobody.close()
+
+
+def test_an_empty_path_is_told_as_such_where_there_is_no_index_yet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", ""]) == 1
+    assert "path is empty" in error_of(capsys)
+    assert not (here / ".unitower").exists()
 
 
 # What is printed

@@ -16,6 +16,7 @@ from unitower.model import embedder as embedder_module
 from unitower.model.checkpoint import read_checkpoint, write_checkpoint
 from unitower.model.config import LoraConfig, ModelConfig
 from unitower.model.embedder import Embedder, Patches, TokenSequence, Vectors
+from unitower.model.tower import EVEN_ROWS, rows_held
 
 TINY = Path(__file__).parents[1] / "fixtures" / "jina-v4-tiny"
 IMAGE, START, END = 1012, 1009, 1010
@@ -300,3 +301,11 @@ def test_an_adapter_that_cannot_be_made_is_refused_and_changes_nothing(tower: Em
 def test_adapters_must_be_as_many_as_the_sequences(tower: Embedder, adapters: list[str | None]) -> None:
     with pytest.raises(ValueError, match=r"argument 2 is (longer|shorter)"):
         encoded(tower, adapters)
+
+
+def test_the_rows_of_a_pass_come_in_few_sizes_little_larger_than_what_they_hold() -> None:
+    sizes = {rows: rows_held(rows) for rows in range(1, 4097)}
+    assert all(size >= rows + EVEN_ROWS - 1 for rows, size in sizes.items())
+    assert max(size / rows for rows, size in sizes.items() if rows >= 1024) < 1.08
+    assert len({size for rows, size in sizes.items() if rows >= 2048}) <= 18
+    assert len(set(sizes.values())) <= 100

@@ -193,6 +193,13 @@ def test_small_pictures_are_refused_as_released_or_enlarged(processor: Processor
     assert processor.image_size(1, 200, enlarge=True) == (5600, 28)
 
 
+@pytest.mark.parametrize("enlarge", [False, True])
+@pytest.mark.parametrize(("width", "height"), [(0, 0), (0, 40), (40, 0)])
+def test_pictures_without_pixels_are_refused_either_way(processor: Processor, width: int, height: int, enlarge: bool) -> None:
+    with pytest.raises(ValueError, match=f"{width} x {height}: it has no pixels"):
+        processor.image_size(width, height, enlarge=enlarge)
+
+
 @pytest.mark.parametrize(("width", "height"), [(30, 6030), (6030, 30), (1, 201)])
 def test_pictures_too_slim_are_refused_either_way(processor: Processor, width: int, height: int) -> None:
     with pytest.raises(ValueError, match=f"{width} x {height}"):
@@ -226,6 +233,9 @@ def test_limits_may_stand_under_size_alone(folder: Path) -> None:
         ("preprocessor_config.json", {"max_pixels": None, "size": None}, "max_pixels is missing"),
         ("preprocessor_config.json", {"image_mean": None}, "image_mean is missing"),
         ("preprocessor_config.json", {"resample": 2}, "resample = 2"),
+        ("preprocessor_config.json", {"max_pixels": "many"}, "max_pixels = 'many'"),
+        ("preprocessor_config.json", {"image_mean": [0.5]}, r"image_mean = \[0.5\]"),
+        ("preprocessor_config.json", {"image_std": 0.5}, "image_std = 0.5"),
         ("config.json", {"image_token_id": 5}, "different models"),
     ],
 )

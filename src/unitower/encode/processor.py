@@ -73,11 +73,13 @@ class ImageRules:
         for key, value in values.items():
             if not value:
                 raise CheckpointError(f"{path}: {key} is missing.")
+            if not (_per_channel(value, vision.in_channels) if key.startswith("image_") else type(value) is int):
+                raise CheckpointError(f"{path} has {key} = {value!r}, which cannot be.")
         if raw.get("resample", 3) != Image.Resampling.BICUBIC:
             raise CheckpointError(f"{path}: resample = {raw['resample']} is not supported; only 3, bicubic, is.")
         return cls(
-            min_pixels=int(values["min_pixels"]),
-            max_pixels=int(values["max_pixels"]),
+            min_pixels=values["min_pixels"],
+            max_pixels=values["max_pixels"],
             mean=tuple(values["image_mean"]),
             std=tuple(values["image_std"]),
             cell=vision.patch_size * vision.spatial_merge_size,
@@ -169,6 +171,8 @@ class Processor:
         enlarge     grow pictures with a side shorter than one cell; ValueError refuses them otherwise, as the released code does
         """
         cell = self.rules.cell
+        if min(width, height) < 1:
+            raise ValueError(f"the image is {width} x {height}: it has no pixels.")
         if min(width, height) < cell:
             if not enlarge:
                 raise ValueError(f"the image is {width} x {height}: a side must be at least {cell} pixels. Enlarge it first.")
@@ -236,6 +240,10 @@ class Processor:
                 "vision_start_token_id, image_token_id, vision_end_token_id: the two are of different models."
             )
         return ids[: places[0]], ids[places[0] + 1 :]
+
+
+def _per_channel(value: object, channels: int) -> bool:
+    return isinstance(value, list) and len(value) == channels and all(type(each) in (int, float) for each in value)
 
 
 def _json(path: Path) -> dict[str, Any]:

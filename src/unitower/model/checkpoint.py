@@ -30,6 +30,9 @@ ADAPTERS, ADAPTER_CONFIG, ADAPTER_MODEL = "adapters", "adapter_config.json", "ad
 NOT_NEEDED = {"lm_head.weight"}
 """Tensors of generative checkpoints that an embedding tower has no use for."""
 
+WEIGHT_DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+"""Numbers that weights may be stored in."""
+
 Layout = dict[str, tuple[str, ...]]
 """Our parameter -> their tensors; several are held one under the other in ours."""
 
@@ -225,13 +228,25 @@ def fill(
                 hint = f" The adapter has rank {its_rank}, adapter_config.json says {rank}." if its_rank != rank else ""
                 raise CheckpointError(f"{tensors.place(name)}: {name} has shape {list(found)}, expected {list(shape)}.{hint}")
         # a single part is copied too: what is read lies in the mapped file, and would change or vanish with it
-        parameter = torch.nn.Parameter(torch.cat([tensors.read(name).to(device=device, dtype=dtype) for name in theirs]))
+        parameter = torch.nn.Parameter(torch.cat([numbers(tensors, name).to(device=device, dtype=dtype) for name in theirs]))
         owner, _, attribute = ours.rpartition(".")
         module = embedder.get_submodule(owner)
         if isinstance(module, torch.nn.ParameterDict):
             module[attribute] = parameter
         else:
             setattr(module, attribute, parameter)
+
+
+def numbers(tensors: TensorFiles, name: str) -> Tensor:
+    """The tensor, if it holds weights. CheckpointError where it holds codes of a quantised model, which would pass for weights."""
+    tensor = tensors.read(name)
+    if tensor.dtype not in WEIGHT_DTYPES:
+        kinds = ", ".join(str(each).removeprefix("torch.") for each in WEIGHT_DTYPES)
+        raise CheckpointError(
+            f"{tensors.place(name)}: {name} holds {str(tensor.dtype).removeprefix('torch.')}, not weights ({kinds}): "
+            "quantised checkpoints are not supported."
+        )
+    return tensor
 
 
 def shapes_of_parts(embedder: Embedder, ours: str, parts: int) -> list[tuple[int, ...]]:

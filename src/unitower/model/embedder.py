@@ -204,7 +204,9 @@ class Embedder(nn.Module):
         hidden = self.decoder(x, positions, lengths, route)
 
         tokens = F.normalize(self.projector(hidden, route).float(), dim=-1)
-        spans = [self._pooled_span(sequence, *ends) for sequence, ends in zip(sequences, pairwise(starts), strict=True)]
+        spans = [
+            self._pooled_span(sequence, *ends, as_released=as_released) for sequence, ends in zip(sequences, pairwise(starts), strict=True)
+        ]
         return Vectors(pooled(hidden, spans), tokens, lengths)
 
     def see(self, images: Sequence[Patches], *, as_released: bool = False) -> list[Tensor]:
@@ -239,9 +241,12 @@ class Embedder(nn.Module):
         after = start + max(rows, columns) + torch.arange(n - start - rows * columns)
         return torch.cat([torch.arange(start).expand(3, -1), page, after.expand(3, -1)], dim=1)
 
-    def _pooled_span(self, sequence: TokenSequence, first: int, last: int) -> tuple[int, int]:
+    def _pooled_span(self, sequence: TokenSequence, first: int, last: int, *, as_released: bool) -> tuple[int, int]:
+        """Rows that make the dense vector. A text that spells both vision markers is pooled between them only as released."""
         if sequence.patches is None:
-            return first, last
+            ids = sequence.ids.tolist() if as_released else []
+            ends = [ids.index(one) for one in (self.config.vision_start_token_id, self.config.vision_end_token_id) if one in ids]
+            return (first + ends[0], first + ends[1] + 1) if len(ends) == 2 and ends[0] < ends[1] else (first, last)
         merge, (rows, columns) = self.config.vision.spatial_merge_size, sequence.patches.grid
         start = first + sequence.patches.start
         return start - 1, start + rows * columns // merge**2 + 1
