@@ -43,11 +43,11 @@ def write_curve(metrics: Path, page: Path, *, title: str) -> None:
     rates.set_xlabel("step")
     for axes in (losses, accuracies, rates):
         axes.spines[["top", "right"]].set_visible(False)
-        for name, at in starts.items():
+        for i, (name, at) in enumerate(starts.items()):
             if at:
                 axes.axvline(at, color="lightgrey", linewidth=1)
             if axes is losses:
-                axes.annotate(name, (at, 1.0), xycoords=("data", "axes fraction"), fontsize=8, color="grey", va="bottom")
+                axes.annotate(name, (at, 1.0 + 0.06 * (i % 2)), xycoords=("data", "axes fraction"), fontsize=8, color="grey", va="bottom")
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg")
     svg = drawing.getvalue()
