@@ -45,7 +45,7 @@ def test_the_python_example_runs_and_gives_what_its_comments_say(
 def test_every_command_parses() -> None:
     lines = [line.partition("#")[0] for block in blocks("sh") for line in block.splitlines() if "unitower " in line]
     typed = [shlex.split(re.split(r"\||&&", line)[-1]) for line in lines]
-    assert {words[1] for words in typed} == {"index", "search", "status", "forget", "embed", "demo"}
+    assert {words[1] for words in typed} == {"index", "search", "status", "forget", "embed", "train", "demo"}
     for words in typed:
         assert words[0] == "unitower"
         parser().parse_args(words[1:])
