@@ -10,7 +10,7 @@ from fake import FakeEncoder
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def training_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Indexes of training data go to a folder of the run's own, not to the user's."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:

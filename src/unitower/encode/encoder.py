@@ -361,7 +361,7 @@ class Encoder:
         single = isinstance(texts, str)
         many = [texts] if single else texts
         waiting = (
-            waiting_text(self.processor, f"{text}", f"text {position}", prompt=prompt, max_length=length)
+            waiting_text(self.processor, f"{text}", f"text {position}", prompt=prompt, max_length=length, as_released=True)
             for position, text in enumerate(many)
         )
         passed = self.passes.run(waiting, adapter=adapter, most=_batch_size(batch_size), to_host=return_numpy, as_released=True)

@@ -34,11 +34,15 @@ class Waiting:
     remedy: str
 
 
-def waiting_text(processor: Processor, text: str, where: str, *, prompt: str, max_length: int) -> Waiting:
-    """A text, read as prompt + text; `where` is what errors call it."""
-    ids = torch.tensor(processor.text_ids(text, prompt=prompt, max_length=max_length))
+def waiting_text(processor: Processor, text: str, where: str, *, prompt: str, max_length: int, as_released: bool = False) -> Waiting:
+    """A text, read as prompt + text; `where` is what errors call it.
+
+    as_released  a text that spells both vision markers is pooled between them only, as the released code does
+    """
+    ids = processor.text_ids(text, prompt=prompt, max_length=max_length)
+    sequence = TokenSequence(torch.tensor(ids), pooled=processor.between_markers(ids) if as_released else None)
     what = f"{where}, a text of {len(ids)} tokens,"
-    return Waiting(size=Size(tokens=len(ids)), sequence=lambda: TokenSequence(ids), what=what, remedy="max_length")
+    return Waiting(size=Size(tokens=len(ids)), sequence=lambda: sequence, what=what, remedy="max_length")
 
 
 def waiting_picture(processor: Processor, image: Picture, where: str, *, max_pixels: int, enlarge: bool) -> Waiting:

@@ -152,6 +152,11 @@ class Processor:
         """
         return self._ids((prompt + text) or " ")[: self.limit(max_length)]
 
+    def between_markers(self, ids: list[int]) -> tuple[int, int] | None:
+        """Where the first <|vision_start|> and <|vision_end|> stand, both included, if a text spells them in this order."""
+        ends = [ids.index(one) for one in (self.config.vision_start_token_id, self.config.vision_end_token_id) if one in ids]
+        return (ends[0], ends[1] + 1) if len(ends) == 2 and ends[0] < ends[1] else None
+
     def limit(self, max_length: int | None) -> int:
         """Tokens kept of a text. ValueError where that is less than one."""
         if max_length is not None and max_length < 1:

@@ -41,10 +41,14 @@ class Patches:
 
 @dataclass(frozen=True)
 class TokenSequence:
-    """One item as token ids, int64 [n]; where it is a page, its image tokens get their vectors from `patches`."""
+    """One item as token ids, int64 [n]; where it is a page, its image tokens get their vectors from `patches`.
+
+    pooled  first row, and row after the last, that make a text's dense vector; None: all of them
+    """
 
     ids: Tensor
     patches: Patches | None = None
+    pooled: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -204,9 +208,7 @@ class Embedder(nn.Module):
         hidden = self.decoder(x, positions, lengths, route)
 
         tokens = F.normalize(self.projector(hidden, route).float(), dim=-1)
-        spans = [
-            self._pooled_span(sequence, *ends, as_released=as_released) for sequence, ends in zip(sequences, pairwise(starts), strict=True)
-        ]
+        spans = [self._pooled_span(sequence, *ends) for sequence, ends in zip(sequences, pairwise(starts), strict=True)]
         return Vectors(pooled(hidden, spans), tokens, lengths)
 
     def see(self, images: Sequence[Patches], *, as_released: bool = False) -> list[Tensor]:
@@ -241,12 +243,9 @@ class Embedder(nn.Module):
         after = start + max(rows, columns) + torch.arange(n - start - rows * columns)
         return torch.cat([torch.arange(start).expand(3, -1), page, after.expand(3, -1)], dim=1)
 
-    def _pooled_span(self, sequence: TokenSequence, first: int, last: int, *, as_released: bool) -> tuple[int, int]:
-        """Rows that make the dense vector. A text that spells both vision markers is pooled between them only as released."""
+    def _pooled_span(self, sequence: TokenSequence, first: int, last: int) -> tuple[int, int]:
         if sequence.patches is None:
-            ids = sequence.ids.tolist() if as_released else []
-            ends = [ids.index(one) for one in (self.config.vision_start_token_id, self.config.vision_end_token_id) if one in ids]
-            return (first + ends[0], first + ends[1] + 1) if len(ends) == 2 and ends[0] < ends[1] else (first, last)
+            return (first, last) if sequence.pooled is None else (first + sequence.pooled[0], first + sequence.pooled[1])
         merge, (rows, columns) = self.config.vision.spatial_merge_size, sequence.patches.grid
         start = first + sequence.patches.start
         return start - 1, start + rows * columns // merge**2 + 1
