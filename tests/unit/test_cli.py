@@ -18,10 +18,11 @@ from rich.console import Console
 
 from unitower import terminal
 from unitower.cli import main, parser, run
+from unitower.commands import commands
 from unitower.index import Progress
 from unitower.types import Hit, Source
 
-COMMANDS = ["index", "search", "status", "forget", "embed", "demo"]
+COMMANDS = list(commands())
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "unitower"
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"commands"},
     {"demo", "vectors"},
     {"terminal"},
     {"serve", "scale", "analysis", "recipes"},
