@@ -46,6 +46,7 @@ class Card:
 
     path       Hub id (`owner/name`), a folder, or a .parquet, .arrow, .jsonl or .csv file; relative to the card's own file if it has one
     name       its configuration, where it has several
+    data_dir   folder inside it that is read, where its parts lie in folders; None: all of it
     split      which of its own splits the pairs come from
     revision   commit on the Hub, 40 digits: a branch or a tag may come to mean other data
     columns    our name of a column -> what the data set calls it, where that differs
@@ -61,6 +62,7 @@ class Card:
     licence: str
     languages: tuple[str, ...]
     name: str | None = None
+    data_dir: str | None = None
     split: str = "train"
     revision: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -152,7 +154,7 @@ def open(
         lookup=_corpus(read) if read.corpus is not None else None,
         negatives=negatives,
     )
-    identity = [read.path, read.name, read.split, read.revision, table._fingerprint, shape, columns, list(read.filled)]
+    identity = [read.path, read.name, read.data_dir, read.split, read.revision, table._fingerprint, shape, columns, list(read.filled)]
     rows = _cache.arrays("hub", identity, lambda: _index(table, reading, read.filled))
     chosen = rows_of(split, rows["documents"], rows["queries"], test_share=test_share)
     return Table(table, reading, {key: rows[key][chosen] for key in ("row", "which")}, read)
@@ -193,12 +195,12 @@ def loaded(card: Card) -> Any:
                 raise ValueError(
                     f"{card.path}: revision is {card.revision!r}; pin the commit (40 digits, under Files, History): a branch moves."
                 )
-            found = datasets.load_dataset(card.path, card.name, split=card.split, revision=card.revision)
+            found = datasets.load_dataset(card.path, card.name, data_dir=card.data_dir, split=card.split, revision=card.revision)
         elif (here / "state.json").is_file() or (here / "dataset_dict.json").is_file():
             found = datasets.load_from_disk(str(here))
             found = found[card.split] if isinstance(found, datasets.DatasetDict) else found
         elif here.is_dir():
-            found = datasets.load_dataset(str(here), card.name, split=card.split)
+            found = datasets.load_dataset(str(here), card.name, data_dir=card.data_dir, split=card.split)
         else:
             builders = {".parquet": "parquet", ".arrow": "arrow", ".jsonl": "json", ".json": "json", ".csv": "csv"}
             if here.suffix not in builders:
@@ -232,7 +234,7 @@ def _corpus(card: Card) -> Any:
     own = {"path": card.path, "licence": card.licence, "languages": card.languages, "revision": card.revision, "columns": card.columns}
     same = card.corpus.get("path", card.path) == card.path
     if same:
-        own |= {"name": card.name, "split": card.split}
+        own |= {"name": card.name, "data_dir": card.data_dir, "split": card.split}
     inner = Card.read({key: value for key, value in {**own, **card.corpus}.items() if value is not None})
     table = loaded(replace(inner, corpus=None))
     column = inner.columns.get("docid", "docid")
@@ -245,7 +247,9 @@ def _corpus(card: Card) -> Any:
         order = np.argsort(hashes, kind="stable")
         return {"hash": hashes[order], "row": order.astype(np.int64)}
 
-    found = _cache.arrays("hub-corpus", [inner.path, inner.name, inner.split, inner.revision, table._fingerprint, column], make)
+    found = _cache.arrays(
+        "hub-corpus", [inner.path, inner.name, inner.data_dir, inner.split, inner.revision, table._fingerprint, column], make
+    )
 
     def lookup(id: str) -> Content:
         key = np.uint64(hashed(id))

@@ -1,0 +1,195 @@
+"""Cards: what is known of a data set, one TOML file each, and how its rows become a task.
+
+A card of benchmarks/ is named by its folder and file: `jina_vdr/tatqa`; all of a folder by the folder: `jina_vdr`. A file of one's own
+is named by its path: `unitower eval sets/contracts.toml`. One sub-set of several is named behind a colon: `jina_vdr/airbnb:de`.
+
+    about = "Questions over pages of annual reports."      one line for a person
+    shape = "beir"                                         "beir", "qa" or "mteb", see below
+    path = "jinaai/tatqa_beir"                             a Hub id, or a folder beside the card
+    revision = "78b7f06bd45d8cead8a61ec83ed20d7eb3c0f82a"  the commit; a folder beside the card has none
+    split = "test"
+    licence = "MIT"
+    citation = "Zhu et al. 2022"
+    measure = "ndcg_linear@5"                              by which the set is reported
+    faults = ["Queries were filtered by a language model."]
+
+    [subsets]                                              sub-set -> languages of its queries, ISO 639-1
+    default = ["en"]
+
+    [sizes.default]                                        what is there at that revision; the runner checks it
+    queries = 120
+    documents = 270
+
+    [[published]]                                          figures of others, as printed: 92.76 is .9276
+    model = "jina-embeddings-v4"
+    mode = "multi"
+    rule = "one page"
+    source = "arXiv 2506.18902, table A2"
+    score = 92.76
+
+Shapes:
+
+    beir  three tables: queries (query-id, query), corpus (corpus-id, image and/or text), qrels (query-id, corpus-id, score). They lie in
+          folders SUBSET/queries, SUBSET/corpus, SUBSET/qrels; `parts = "{subset}-{part}"` with `by = "name"` says that they are
+          configurations instead
+    qa    one table in the folder SUBSET: query, image, image_filename, text_description; a row without a query is a document only
+    mteb  a task of the package mteb, by its name in `path`; see `mteb_bridge`
+
+Columns with other names: `[columns]`, ours = "theirs". Rows of one sub-set: `[rows]`, part -> column that equals the sub-set. `text` (or
+`text_description`) is what word search reads of a page.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from unitower.evaluation.metrics import Measure
+
+SHIPPED = Path(__file__).parents[1] / "benchmarks"
+
+Shape: TypeAlias = Literal["beir", "qa", "mteb"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A figure somebody printed, in points of 100.
+
+    rule     "every page" or "one page": which documents counted
+    source   paper and table, or repository and date
+    score    of the whole set, averaged over its sub-sets where there are several
+    subsets  sub-set -> its own figure
+    """
+
+    model: str
+    mode: str
+    rule: str
+    source: str
+    score: float
+    subsets: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One data set; fields as in the module's text.
+
+    name    `jina_vdr/tatqa`, or the name of the file
+    folder  of the card: local paths are relative to it
+    task    adapter and prompts: a name of src/unitower/tasks/
+    by      how parts are addressed: "data_dir" (folders) or "name" (configurations)
+    """
+
+    name: str
+    folder: Path
+    about: str
+    shape: Shape
+    path: str
+    licence: str
+    citation: str
+    subsets: Mapping[str, tuple[str, ...]]
+    revision: str = ""
+    split: str = "test"
+    measure: str = "ndcg_linear@5"
+    rule: str = "every page"
+    task: str = "retrieval"
+    parts: str = ""
+    by: Literal["data_dir", "name"] = "data_dir"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    faults: tuple[str, ...] = ()
+    domain: str = ""
+    document: str = ""
+    query: str = ""
+
+    @property
+    def group(self) -> str:
+        """The folder it is in, `jina_vdr`; "" for a card of one's own."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def local(self) -> Path | None:
+        """Where its data lie on this machine; None where they come from the Hub or from mteb."""
+        place = self.folder / Path(self.path).expanduser()
+        return place if self.shape != "mteb" and place.exists() else None
+
+    def part(self, subset: str, part: str) -> str:
+        """Folder or configuration of a part of a sub-set."""
+        template = self.parts or ("{subset}" if self.shape == "qa" else "{subset}/{part}")
+        return template.format(subset=subset, part=part)
+
+
+def read(path: Path, *, name: str = "") -> Card:
+    """The card in a file. ValueError names what is missing, unknown or wrong in it."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
+    _known(values, Card, where=str(path), given={"name", "folder"})
+    for entry in values.get("published", []):
+        _known(entry, Published, where=f"{path}, [[published]]")
+    values["subsets"] = {subset: tuple(languages) for subset, languages in values["subsets"].items()}
+    values["published"] = tuple(Published(**entry) for entry in values.get("published", []))
+    values["faults"] = tuple(values.get("faults", ()))
+    values["measure"] = str(Measure.named(values.get("measure", "ndcg@5")))
+    card = Card(name=name or path.stem, folder=path.parent, **values)
+    if card.shape not in get_args(Shape):
+        raise ValueError(f"{path}: shape is {card.shape!r}; there are {', '.join(get_args(Shape))}.")
+    if not card.subsets:
+        raise ValueError(f'{path}: [subsets] is empty; a set without sub-sets has one: default = ["en"].')
+    return card
+
+
+def _known(values: Mapping[str, Any], kind: type[Card] | type[Published], *, where: str, given: Sequence[str] | set[str] = ()) -> None:
+    """ValueError where a key is missing, or is none of the fields."""
+    names = [f.name for f in fields(kind) if f.name not in given]
+    for key in values:
+        if key not in names:
+            near = get_close_matches(key, names, 1)
+            raise ValueError(
+                f"{where}: there is no field {key!r}" + (f"; did you mean {near[0]!r}?" if near else f" ({', '.join(names)}).")
+            )
+    for one in fields(kind):
+        if one.name in names and one.name not in values and one.default is MISSING and one.default_factory is MISSING:
+            raise ValueError(f"{where}: {one.name} is missing.")
+
+
+def names() -> list[str]:
+    """Names of all cards that ship, in order: the files of benchmarks/."""
+    return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.glob("*/*.toml"))
+
+
+def groups() -> list[str]:
+    """Names of the folders of benchmarks/ that hold cards."""
+    return sorted({name.rpartition("/")[0] for name in names()})
+
+
+def find(name: str) -> Iterator[tuple[Card, tuple[str, ...]]]:
+    """The cards that a name stands for, each with the sub-sets that are meant.
+
+    name  `jina_vdr/tatqa`, `jina_vdr`, `sets/contracts.toml`, each with `:SUBSET` behind it where only that one is meant
+
+    ValueError names what comes near.
+    """
+    plain, _, subset = name.partition(":") if not Path(name).is_file() else (name, "", "")
+    if plain.endswith(".toml"):
+        found = [read(Path(plain))]
+    elif plain in groups():
+        found = [read(SHIPPED / f"{one}.toml", name=one) for one in names() if one.rpartition("/")[0] == plain]
+    elif plain in names():
+        found = [read(SHIPPED / f"{plain}.toml", name=plain)]
+    else:
+        known = [*groups(), *names()]
+        near = get_close_matches(plain, known, 3, 0.4) or [one for one in known if plain in one][:3] or groups()
+        raise ValueError(f"there is no card {plain!r}: write a name such as {', '.join(near)}, or the path of a .toml file.")
+    chosen = [(card, (subset,) if subset else tuple(card.subsets)) for card in found if not subset or subset in card.subsets]
+    if not chosen:
+        raise ValueError(f"{plain} has no sub-set {subset!r}; there are {', '.join(found[0].subsets)}.")
+    yield from chosen

@@ -1,0 +1,160 @@
+"""Data sets to tasks: the tables of a card, read through `datasets`, mapped from disk; a picture is decoded when its page is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from unitower.data import BadPair, hub
+from unitower.data._pictures import picture
+from unitower.errors import UnitowerError
+from unitower.evaluation.cards import Card
+from unitower.evaluation.task import Corpus, Task
+from unitower.types import Item, Modality, Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+READ_AT_ONCE = 512
+"""Rows looked through at once where all are; columns of pictures are left out then."""
+
+
+def load(card: Card, subset: str) -> Task:
+    """The task of a sub-set, as its tables say: every judged page counts. `rules` makes others of it.
+
+    Queries that are empty or have no relevant page are left out, and so are judgements of pages that are not there; `identity` tells
+    how many.
+
+    UnitowerError if the data cannot be had, lack a column, or hold no query.
+    """
+    task = _beir(card, subset) if card.shape == "beir" else _qa(card, subset)
+    if not task.queries:
+        raise UnitowerError(f"{task.name}: there is no query with a relevant document.")
+    return task
+
+
+class Table:
+    """Rows of a data set under our names of its columns."""
+
+    def __init__(self, card: Card, place: str, *, wanted: Sequence[str]) -> None:
+        folder = card.local
+        self.place = f"{card.path}, {place}"
+        self.folder = hub.folder_of(folder)
+        self.rows = hub.loaded(
+            hub.Card(
+                path=str(folder) if folder else card.path,
+                revision=card.revision or None,
+                split=card.split,
+                licence=card.licence,
+                languages=("",),
+                name=place if card.by == "name" else None,
+                data_dir=place if card.by == "data_dir" else None,
+            )
+        )
+        theirs = {ours: card.columns.get(ours, ours) for ours in (*COLUMNS, *wanted)}
+        self.columns = {ours: name for ours, name in theirs.items() if name in self.rows.column_names}
+        for column in wanted:
+            if column not in self.columns:
+                raise UnitowerError(
+                    f"{self.place} has no column {theirs[column]!r}; there are {', '.join(self.rows.column_names)}. "
+                    f"If it is called otherwise: [columns], {column} = 'its name'."
+                )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def light(self, *columns: str) -> Iterator[dict[str, Any]]:
+        """All rows, of these columns only; those that are not there are None."""
+        there = {ours: self.columns[ours] for ours in columns if ours in self.columns}
+        for batch in self.rows.select_columns(list(there.values())).iter(READ_AT_ONCE):
+            lists = [batch[theirs].to_pylist() for theirs in there.values()]
+            for values in zip(*lists, strict=True):
+                yield {**dict.fromkeys(columns), **dict(zip(there, values, strict=True))}
+
+    def row(self, number: int) -> dict[str, Any]:
+        """One row, whole."""
+        row = hub.at(self.rows, number)
+        return {ours: row[theirs] for ours, theirs in self.columns.items()}
+
+
+COLUMNS = ("query-id", "query", "corpus-id", "score", "image", "text", "text_description", "image_filename", "id")
+
+
+class Pages:
+    """A corpus in a table: a picture, a text, or a picture with its text. `Corpus`."""
+
+    def __init__(self, table: Table, *, ids: Sequence[str], rows: Sequence[int] | None = None) -> None:
+        self.table, self.ids = table, list(ids)
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Item:
+        row = self.table.row(index if self._rows is None else self._rows[index])
+        text = str(row.get("text") or row.get("text_description") or "")
+        content: str | Image = text
+        modality: Modality = "text"
+        if row.get("image") is not None:
+            try:
+                content, modality = picture(row["image"], folder=self.table.folder), "image"
+            except BadPair as error:
+                raise UnitowerError(f"{self.table.place}: document {self.ids[index]!r}: {error}") from error
+        source = Source(path=str(row.get("image_filename") or self.ids[index]))
+        return Item(id=self.ids[index], modality=modality, content=content, source=source, part=index, text=text)
+
+
+def _beir(card: Card, subset: str) -> Task:
+    queries = Table(card, card.part(subset, "queries"), wanted=["query-id", "query"])
+    pages = Table(card, card.part(subset, "corpus"), wanted=["corpus-id"])
+    judged = Table(card, card.part(subset, "qrels"), wanted=["query-id", "corpus-id", "score"])
+    ids = [str(row["corpus-id"]) for row in pages.light("corpus-id")]
+    column = card.rows.get("queries", "")
+    chosen = (row for row in queries.light("query-id", "query", *([column] if column else [])) if not column or row[column] == subset)
+    texts = {str(row["query-id"]): str(row["query"] or "") for row in chosen}
+    grades: dict[str, dict[str, int]] = {}
+    for row in judged.light("query-id", "corpus-id", "score"):
+        if str(row["query-id"]) in texts or not column:
+            grades.setdefault(str(row["query-id"]), {})[str(row["corpus-id"])] = int(row["score"])
+    return _task(card, subset, texts=texts, corpus=Pages(pages, ids=ids), grades=grades)
+
+
+def _qa(card: Card, subset: str) -> Task:
+    """Rows of a query with its page. Pages are told apart by their file name, queries by their text."""
+    table = Table(card, card.part(subset, "qa"), wanted=["query", "image_filename"])
+    first: dict[str, int] = {}
+    grades: dict[str, dict[str, int]] = {}
+    for number, row in enumerate(table.light("query", "image_filename")):
+        name = str(row["image_filename"])
+        first.setdefault(name, number)
+        if query := str(row["query"] or "").strip():
+            grades.setdefault(query, {}).pop(name, None)  # so that the page of the last row is the last: see rules.one_page
+            grades[query][name] = 1
+    corpus = Pages(table, ids=list(first), rows=list(first.values()))
+    return _task(card, subset, texts={query: query for query in grades}, corpus=corpus, grades=grades)
+
+
+def _task(card: Card, subset: str, *, texts: Mapping[str, str], corpus: Corpus, grades: Mapping[str, Mapping[str, int]]) -> Task:
+    """A task of what holds together."""
+    known = set(corpus.ids)
+    there = {query: {id: grade for id, grade in judged.items() if id in known} for query, judged in grades.items()}
+    kept = [query for query, text in texts.items() if text.strip() and any(grade > 0 for grade in there.get(query, {}).values())]
+    lost = sum(len(judged) for judged in grades.values()) - sum(len(judged) for judged in there.values())
+    return Task(
+        name=card.name if len(card.subsets) == 1 else f"{card.name}:{subset}",
+        queries={query: texts[query] for query in kept},
+        corpus=corpus,
+        qrels={query: there[query] for query in kept},
+        task=card.task,
+        measure=card.measure,
+        identity={
+            "card": card.name,
+            "subset": subset,
+            "languages": list(card.subsets[subset]),
+            "path": card.path,
+            "revision": card.revision or "local",
+            "split": card.split,
+            "queries_left_out": len(texts) - len(kept),
+            "judgements_left_out": lost,
+        },
+    )

@@ -1,0 +1,95 @@
+"""A result with everything that made it: one JSON line per task, model and mode.
+
+    out/results.jsonl                     what is measured, a line each
+    out/runs/nano.multi/jina_vdr/tatqa.trec      the documents found, in TREC's form
+    out/qrels/jina_vdr/tatqa.qrels        the judgements they were measured by
+
+A line replaces an earlier one of the same task, rule, limit, model and mode.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from unitower.errors import UnitowerError
+from unitower.evaluation.trec import write_whole
+
+FILE = "results.jsonl"
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a model reached on a task.
+
+    task         name of the card, with `:SUBSET` where there are several
+    model, mode  "nano", "multi"; a baseline such as "bm25" has the mode "words"
+    measure      the figure the data set is reported by, a key of `figures`
+    figures      full name of a measure -> mean over the queries, 0 to 1
+    rule         which pages count, see `rules`; ties: which of equal scores comes first, see `metrics`
+    queries, documents  how many there were
+    limit        queries that were asked for with --limit; None: all
+    page_s       processor seconds per document, reading and decoding left out: what indexing costs
+    query_s      processor seconds per query, search included
+    fingerprint  model: revision, adapter, prompts, limits, widths; data: card, path, revision; versions of what computed it; seed
+    """
+
+    task: str
+    model: str
+    mode: str
+    measure: str
+    figures: Mapping[str, float]
+    rule: str
+    ties: str
+    queries: int
+    documents: int
+    limit: int | None = None
+    page_s: float | None = None
+    query_s: float | None = None
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def score(self) -> float:
+        """The figure the data set is reported by."""
+        return self.figures[self.measure]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What a later result replaces an earlier one by."""
+        return (self.task, self.rule, self.limit, self.model, self.mode)
+
+    @property
+    def system(self) -> str:
+        """Model and mode as a folder is called.
+
+        A model that is a path or a Hub id has its separators written as `--`.
+        """
+        return f"{self.model.strip('/').replace('/', '--')}.{self.mode}"
+
+
+def read(path: Path) -> list[Result]:
+    """Results of a file, or of `results.jsonl` in a folder; none where there is none yet. UnitowerError names a line that is no result."""
+    file = path / FILE if path.is_dir() or not path.suffix else path
+    if not file.exists():
+        return []
+    found = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            values = json.loads(line)
+            found.append(Result(**{f.name: values[f.name] for f in fields(Result) if f.name in values}))
+        except (ValueError, TypeError, KeyError) as error:
+            raise UnitowerError(f"{file}, line {number} is no result: {error}") from error
+    return found
+
+
+def write(path: Path, results: Iterable[Result]) -> None:
+    """All results of a folder or file, one of each key (the last), as they came."""
+    kept = {result.key: result for result in results}
+    file = path / FILE if path.is_dir() or not path.suffix else path
+    write_whole(file, (json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in kept.values()))
