@@ -52,6 +52,9 @@ from unitower.evaluation.metrics import Measure
 
 SHIPPED = Path(__file__).parents[1] / "benchmarks"
 
+SPEARMAN = "spearman"
+"""The one measure beside those of `metrics`: correlation of ranks, computed by mteb for tasks of similarity."""
+
 Shape: TypeAlias = Literal["beir", "qa", "mteb"]
 
 
@@ -138,7 +141,8 @@ def read(path: Path, *, name: str = "") -> Card:
     values["subsets"] = {subset: tuple(languages) for subset, languages in values["subsets"].items()}
     values["published"] = tuple(Published(**entry) for entry in values.get("published", []))
     values["faults"] = tuple(values.get("faults", ()))
-    values["measure"] = str(Measure.named(values.get("measure", "ndcg@5")))
+    if values.get("measure") != SPEARMAN:
+        values["measure"] = str(Measure.named(values.get("measure", "ndcg@5")))
     card = Card(name=name or path.stem, folder=path.parent, **values)
     if card.shape not in get_args(Shape):
         raise ValueError(f"{path}: shape is {card.shape!r}; there are {', '.join(get_args(Shape))}.")

@@ -71,10 +71,11 @@ class Table:
             for values in zip(*lists, strict=True):
                 yield {**dict.fromkeys(columns), **dict(zip(there, values, strict=True))}
 
-    def row(self, number: int) -> dict[str, Any]:
-        """One row, whole."""
-        row = hub.at(self.rows, number)
-        return {ours: row[theirs] for ours, theirs in self.columns.items()}
+    def row(self, number: int, *columns: str) -> dict[str, Any]:
+        """One row: these columns, or all."""
+        there = {ours: theirs for ours, theirs in self.columns.items() if not columns or ours in columns}
+        row = hub.at(self.rows.select_columns(list(there.values())), number) if there else {}
+        return {ours: row[theirs] for ours, theirs in there.items()}
 
 
 COLUMNS = ("query-id", "query", "corpus-id", "score", "image", "text", "text_description", "image_filename", "id")
@@ -91,8 +92,8 @@ class Pages:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> Item:
-        row = self.table.row(index if self._rows is None else self._rows[index])
-        text = str(row.get("text") or row.get("text_description") or "")
+        row = self.table.row(self._row(index))
+        text = written(row)
         content: str | Image = text
         modality: Modality = "text"
         if row.get("image") is not None:
@@ -102,6 +103,17 @@ class Pages:
                 raise UnitowerError(f"{self.table.place}: document {self.ids[index]!r}: {error}") from error
         source = Source(path=str(row.get("image_filename") or self.ids[index]))
         return Item(id=self.ids[index], modality=modality, content=content, source=source, part=index, text=text)
+
+    def text(self, index: int) -> str:
+        return written(self.table.row(self._row(index), "text", "text_description"))
+
+    def _row(self, index: int) -> int:
+        return index if self._rows is None else self._rows[index]
+
+
+def written(row: Mapping[str, Any]) -> str:
+    """The text of a document, or the text layer of its page."""
+    return str(row.get("text") or row.get("text_description") or "")
 
 
 def _beir(card: Card, subset: str) -> Task:

@@ -10,6 +10,8 @@ A line replaces an earlier one of the same task, rule, limit, model and mode.
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -34,8 +36,9 @@ class Result:
     rule         which pages count, see `rules`; ties: which of equal scores comes first, see `metrics`
     queries, documents  how many there were
     limit        queries that were asked for with --limit; None: all
-    page_s       processor seconds per document, reading and decoding left out: what indexing costs
-    query_s      processor seconds per query, search included
+    page_s       seconds per document to make it searchable, reading and decoding left out; page_cpu_s: of all processors together
+    query_s      seconds per query, scoring every document included
+    notes        what a person should know before the figure is believed
     fingerprint  model: revision, adapter, prompts, limits, widths; data: card, path, revision; versions of what computed it; seed
     """
 
@@ -50,7 +53,9 @@ class Result:
     documents: int
     limit: int | None = None
     page_s: float | None = None
+    page_cpu_s: float | None = None
     query_s: float | None = None
+    notes: tuple[str, ...] = ()
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -93,3 +98,25 @@ def write(path: Path, results: Iterable[Result]) -> None:
     kept = {result.key: result for result in results}
     file = path / FILE if path.is_dir() or not path.suffix else path
     write_whole(file, (json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in kept.values()))
+
+
+def weights(tasks: Iterable[str]) -> dict[str, float]:
+    """Share of each task in the mean of a benchmark: every data set the same, divided among its sub-sets.
+
+    The overall score of Jina-VDR is taken so (arXiv 2506.18902, section 6): the mean of a multilingual set first, then of the 43 sets.
+
+    >>> weights(["a:de", "a:fr", "b"])
+    {'a:de': 0.25, 'a:fr': 0.25, 'b': 0.5}
+    """
+    several = list(dict.fromkeys(tasks))
+    subsets = Counter(task.partition(":")[0] for task in several)
+    return {task: 1 / len(subsets) / subsets[task.partition(":")[0]] for task in several}
+
+
+def macro(scores: Mapping[str, float]) -> float:
+    """The overall score of a benchmark from those of its tasks: see `weights`.
+
+    >>> macro({"a:de": 0.2, "a:fr": 0.4, "b": 0.9})
+    0.6
+    """
+    return math.fsum(share * scores[task] for task, share in weights(scores).items())

@@ -22,7 +22,11 @@ class Corpus(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Item:
-        """Document `index`, its picture decoded now; `Item.id` is `ids[index]`, `Item.text` what word search reads."""
+        """Document `index`, its picture decoded now; `Item.id` is `ids[index]`."""
+        ...
+
+    def text(self, index: int, /) -> str:
+        """What word search reads of document `index`: its text, or the text layer of its page; no picture is decoded."""
         ...
 
 
@@ -38,6 +42,9 @@ class Listed:
 
     def __getitem__(self, index: int) -> Item:
         return self._items[index]
+
+    def text(self, index: int) -> str:
+        return self._items[index].text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +112,6 @@ class Part:
 
     def __getitem__(self, index: int) -> Item:
         return self._corpus[self._places[index]]
+
+    def text(self, index: int) -> str:
+        return self._corpus.text(self._places[index])
