@@ -44,8 +44,13 @@ def index_option(one: argparse.ArgumentParser) -> None:
     one.add_argument("--in", dest="folder", default=FOLDER, metavar="DIR", help="folder that holds the index (default: %(default)s)")
 
 
-def model_options(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--model", metavar="NAME", help="a shipped name, a folder or a Hub id (default: nano, or the model of the index)")
+def model_options(one: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """What is loaded and where. several: `--model` may be given again, and baselines are models too."""
+    if several:
+        about = "a shipped name, a baseline, a folder or a Hub id; several times for several (default: nano)"
+        one.add_argument("--model", metavar="NAME", action="append", dest="models", help=about)
+    else:
+        one.add_argument("--model", metavar="NAME", help="a shipped name, a folder or a Hub id (default: nano, or the model of the index)")
     one.add_argument("--revision", metavar="REV", help="branch, tag or commit of a Hub model")
     one.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     one.add_argument("--dtype", choices=("float32", "bfloat16"), help="arithmetic (default: what suits the device)")

@@ -1,7 +1,8 @@
 """Cards: what is known of a data set, one TOML file each, and how its rows become a task.
 
-A card of benchmarks/ is named by its folder and file: `jina_vdr/tatqa`; all of a folder by the folder: `jina_vdr`. A file of one's own
-is named by its path: `unitower eval sets/contracts.toml`. One sub-set of several is named behind a colon: `jina_vdr/airbnb:de`.
+A card of benchmarks/ is named by its folder and file: `jina_vdr/tatqa`; several by a group they are in: their folder (`jina_vdr`), or
+what their field `groups` says (`text/coir`). A file of one's own is named by its path: `unitower eval sets/contracts.toml`. One sub-set of
+several is named behind a colon: `jina_vdr/airbnb-synthetic-retrieval:de`.
 
     about = "Questions over pages of annual reports."      one line for a person
     shape = "beir"                                         "beir", "qa" or "mteb", see below
@@ -42,7 +43,7 @@ Columns with other names: `[columns]`, ours = "theirs". Rows of one sub-set: `[r
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -82,8 +83,10 @@ class Card:
 
     name    `jina_vdr/tatqa`, or the name of the file
     folder  of the card: local paths are relative to it
+    groups  benchmarks it is part of, beside its folder
     task    adapter and prompts: a name of src/unitower/tasks/
     by      how parts are addressed: "data_dir" (folders) or "name" (configurations)
+    domain, document, query  what it is about, what its pages are, how they are asked for
     """
 
     name: str
@@ -94,6 +97,7 @@ class Card:
     licence: str
     citation: str
     subsets: Mapping[str, tuple[str, ...]]
+    groups: tuple[str, ...] = ()
     revision: str = ""
     split: str = "test"
     measure: str = "ndcg_linear@5"
@@ -110,16 +114,19 @@ class Card:
     document: str = ""
     query: str = ""
 
-    @property
-    def group(self) -> str:
-        """The folder it is in, `jina_vdr`; "" for a card of one's own."""
-        return self.name.rpartition("/")[0]
+    def belongs(self, group: str) -> bool:
+        """Whether it is part of a benchmark."""
+        return group in (self.name.rpartition("/")[0], *self.groups)
 
     @property
     def local(self) -> Path | None:
         """Where its data lie on this machine; None where they come from the Hub or from mteb."""
         place = self.folder / Path(self.path).expanduser()
         return place if self.shape != "mteb" and place.exists() else None
+
+    def task_name(self, subset: str) -> str:
+        """What results call a sub-set: the card's name where there is only one."""
+        return self.name if len(self.subsets) == 1 else f"{self.name}:{subset}"
 
     def part(self, subset: str, part: str) -> str:
         """Folder or configuration of a part of a sub-set."""
@@ -140,7 +147,8 @@ def read(path: Path, *, name: str = "") -> Card:
         _known(entry, Published, where=f"{path}, [[published]]")
     values["subsets"] = {subset: tuple(languages) for subset, languages in values["subsets"].items()}
     values["published"] = tuple(Published(**entry) for entry in values.get("published", []))
-    values["faults"] = tuple(values.get("faults", ()))
+    for key in ("faults", "groups"):
+        values[key] = tuple(values.get(key, ()))
     if values.get("measure") != SPEARMAN:
         values["measure"] = str(Measure.named(values.get("measure", "ndcg@5")))
     card = Card(name=name or path.stem, folder=path.parent, **values)
@@ -151,7 +159,9 @@ def read(path: Path, *, name: str = "") -> Card:
     return card
 
 
-def _known(values: Mapping[str, Any], kind: type[Card] | type[Published], *, where: str, given: Sequence[str] | set[str] = ()) -> None:
+def _known(
+    values: Mapping[str, Any], kind: type[Card] | type[Published] | type[Mean], *, where: str, given: Sequence[str] | set[str] = ()
+) -> None:
     """ValueError where a key is missing, or is none of the fields."""
     names = [f.name for f in fields(kind) if f.name not in given]
     for key in values:
@@ -170,30 +180,57 @@ def names() -> list[str]:
     return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.glob("*/*.toml"))
 
 
-def groups() -> list[str]:
-    """Names of the folders of benchmarks/ that hold cards."""
-    return sorted({name.rpartition("/")[0] for name in names()})
+def shipped() -> list[Card]:
+    """All cards that ship, in the order of their names."""
+    return [read(SHIPPED / f"{name}.toml", name=name) for name in names()]
 
 
-def find(name: str) -> Iterator[tuple[Card, tuple[str, ...]]]:
+def groups(cards: Iterable[Card]) -> list[str]:
+    """Names of the groups that cards are in."""
+    return sorted({group for card in cards for group in (card.name.rpartition("/")[0], *card.groups)})
+
+
+def find(name: str) -> list[tuple[Card, tuple[str, ...]]]:
     """The cards that a name stands for, each with the sub-sets that are meant.
 
     name  `jina_vdr/tatqa`, `jina_vdr`, `sets/contracts.toml`, each with `:SUBSET` behind it where only that one is meant
 
     ValueError names what comes near.
     """
-    plain, _, subset = name.partition(":") if not Path(name).is_file() else (name, "", "")
+    plain, _, subset = name.partition(":")
     if plain.endswith(".toml"):
         found = [read(Path(plain))]
-    elif plain in groups():
-        found = [read(SHIPPED / f"{one}.toml", name=one) for one in names() if one.rpartition("/")[0] == plain]
     elif plain in names():
         found = [read(SHIPPED / f"{plain}.toml", name=plain)]
     else:
-        known = [*groups(), *names()]
-        near = get_close_matches(plain, known, 3, 0.4) or [one for one in known if plain in one][:3] or groups()
-        raise ValueError(f"there is no card {plain!r}: write a name such as {', '.join(near)}, or the path of a .toml file.")
+        known = shipped()
+        found = [card for card in known if card.belongs(plain)]
+        if not found:
+            words = [*groups(known), *names()]
+            near = [one for one in words if plain in one][:4] or get_close_matches(plain, words, 3, 0.4) or groups(known)
+            raise ValueError(f"there is no card {plain!r}: write a name such as {', '.join(near)}, or the path of a .toml file.")
     chosen = [(card, (subset,) if subset else tuple(card.subsets)) for card in found if not subset or subset in card.subsets]
     if not chosen:
         raise ValueError(f"{plain} has no sub-set {subset!r}; there are {', '.join(found[0].subsets)}.")
-    yield from chosen
+    return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """What somebody printed for a whole group of cards, in points of 100; those with figures set by set are in the cards."""
+
+    group: str
+    model: str
+    mode: str
+    score: float
+    source: str
+    note: str = ""
+
+
+def published_means() -> list[Mean]:
+    """The entries of benchmarks/published.toml, in their order."""
+    path = SHIPPED / "published.toml"
+    values = tomllib.loads(path.read_text(encoding="utf-8"))["mean"]
+    for entry in values:
+        _known(entry, Mean, where=str(path))
+    return [Mean(**entry) for entry in values]

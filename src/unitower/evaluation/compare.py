@@ -2,8 +2,8 @@
 
     better on 61 queries, worse on 22, equal on 37; ndcg_linear@5 .7312 -> .7604, +.0292 (95 % +.0071 to +.0513), p = 0.01
 
-p      paired randomisation (Fisher; Smucker, Allan & Carterette 2007): how often the difference of the means is at least as large, in either
-       direction, when each query's two figures are swapped by the toss of a coin; (1 + times) / (1 + tosses), so never 0
+p      paired randomisation (Fisher; Smucker, Allan & Carterette 2007): how often the difference of the means is at least as large, in
+       either direction, when each query's two figures are swapped by the toss of a coin; (1 + times) / (1 + tosses), so never 0
 95 %   paired bootstrap (Efron; Sakai 2006): the middle 95 of 100 differences of queries drawn again with replacement
 
 Where there are several tasks the mean is that of their means, as the published tables have it; sub-sets of a data set first. A query then
@@ -12,10 +12,10 @@ weighs as much as its task divided by the number of its queries, in the tosses t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ from unitower.errors import UnitowerError
 from unitower.evaluation import trec
 from unitower.evaluation.metrics import Measure, Ties, per_query
 from unitower.evaluation.results import weights
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 SAMPLES = 10_000
 
@@ -56,6 +58,9 @@ class Comparison:
     @property
     def difference(self) -> float:
         return self.second - self.first
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "difference": self.difference}
 
     def __str__(self) -> str:
         return (
@@ -97,8 +102,8 @@ def compare(
     swapped, drawn = np.zeros(samples), np.zeros(samples)
     for task, figures in parts:
         gain = figures[:, 1] - figures[:, 0]
-        swapped += share[task] * _means(gain, samples, lambda size: rng.integers(0, 2, size) * 2.0 - 1.0)
-        drawn += share[task] * _means(gain, samples, lambda size, n=len(gain): rng.multinomial(n, np.full(n, 1 / n), size[0]).astype(float))
+        swapped += share[task] * means_of(gain, samples, lambda number, of: rng.integers(0, 2, (number, of)) * 2.0 - 1.0)
+        drawn += share[task] * means_of(gain, samples, lambda number, of: 1.0 * rng.multinomial(of, np.full(of, 1 / of), number))
     means = sum((share[task] * figures.mean(axis=0) for task, figures in parts), np.zeros(2))
     gains = np.concatenate([figures[:, 1] - figures[:, 0] for _, figures in parts])
     observed = abs(means[1] - means[0])
@@ -118,18 +123,33 @@ def compare(
     )
 
 
-def _means(gain: npt.NDArray[np.float64], samples: int, draw: Any) -> npt.NDArray[np.float64]:
-    """Means of the gains, each times what is drawn for it: float64 [samples]."""
+def means_of(gain: Floats, samples: int, draw: Callable[[int, int], npt.NDArray[Any]]) -> Floats:
+    """Means of the gains [n], each times what is drawn for it: [samples]. `draw` gives [samples, n], a part of them at a time."""
     step = max(1, AT_ONCE // len(gain))
-    parts = [draw((min(step, samples - start), len(gain))) @ gain for start in range(0, samples, step)]
-    return np.concatenate(parts) / len(gain)
+    parts = [draw(min(step, samples - start), len(gain)) @ gain for start in range(0, samples, step)]
+    means: Floats = np.concatenate(parts) / len(gain)
+    return means
 
 
-def per_task(runs: Path, qrels: Path, *, measure: str, ties: Ties = "trec", floor: float | None = None) -> dict[str, dict[str, float]]:
+def judgements_of(runs: Path) -> Path:
+    """Where `unitower eval` put the judgements of a run: OUT/qrels/every-page for what is beneath OUT/runs/SYSTEM.
+
+    Of a run file: the judgements of its task. ValueError if it lies elsewhere.
+    """
+    absolute = runs.absolute()
+    home = next((parent for parent in absolute.parents if parent.name == "runs"), None)
+    if home is None:
+        raise ValueError(f"{runs} is not in a folder runs/ of `unitower eval`: name its judgements with --qrels.")
+    task = absolute.relative_to(home).parts[1:]
+    folder = home.parent / "qrels" / "every-page"
+    return folder.joinpath(*task).with_suffix(".qrels") if runs.is_file() else folder
+
+
+def per_task(runs: Path, qrels: Path, *, measure: str, ties: Ties = "trec") -> dict[str, dict[str, float]]:
     """Task -> query id -> figure, of a run file or a folder of them.
 
     runs   a .trec file, or a folder as `unitower eval` writes it
-    qrels  the judgements: a file for a file, a folder with files of the same names for a folder
+    qrels  the judgements: a file, or a folder with a file of the same name for each run. Queries that they leave out do not count
 
     UnitowerError if there is no run, or no judgements for one.
     """
@@ -147,7 +167,5 @@ def per_task(runs: Path, qrels: Path, *, measure: str, ties: Ties = "trec", floo
         if not judged.is_file():
             raise UnitowerError(f"there are no judgements for {path}: {judged} is not there. Name them with --qrels.")
         run = trec.read_run(path)
-        if floor is not None:
-            run = {query: {id: max(score, floor) for id, score in scores.items()} for query, scores in run.items()}
         figures[task] = per_query(run, trec.read_qrels(judged), [name], ties=ties)[name]
     return figures

@@ -153,7 +153,7 @@ def _task(card: Card, subset: str, *, texts: Mapping[str, str], corpus: Corpus, 
     kept = [query for query, text in texts.items() if text.strip() and any(grade > 0 for grade in there.get(query, {}).values())]
     lost = sum(len(judged) for judged in grades.values()) - sum(len(judged) for judged in there.values())
     return Task(
-        name=card.name if len(card.subsets) == 1 else f"{card.name}:{subset}",
+        name=card.task_name(subset),
         queries={query: texts[query] for query in kept},
         corpus=corpus,
         qrels={query: there[query] for query in kept},

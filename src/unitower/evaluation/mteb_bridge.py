@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from unitower.errors import UnitowerError
 from unitower.evaluation.cards import Card
@@ -157,16 +156,18 @@ class MtebEncoder(_Described):
             first = Embeddings(dense=dense, multi=multi, fingerprint=first.fingerprint)
         return first
 
-    def similarity(self, first: Any, second: Any) -> npt.NDArray[np.float32]:
+    def similarity(self, first: Any, second: Any) -> Floats:
         """Cosine or MaxSim of all with all, [n, m]."""
         if self.mode == "dense":
-            return array(first) @ array(second).T
+            scores: Floats = array(first) @ array(second).T
+            return scores
         return all_maxsims(Ragged.of(matrices(first)), Ragged.of(matrices(second)))
 
-    def similarity_pairwise(self, first: Any, second: Any) -> npt.NDArray[np.float32]:
+    def similarity_pairwise(self, first: Any, second: Any) -> Floats:
         """Cosine or MaxSim of each with its like, [n]."""
         if self.mode == "dense":
-            return np.einsum("nd,nd->n", array(first), array(second))
+            scores: Floats = (array(first) * array(second)).sum(axis=1)
+            return scores
         return np.array([maxsim(a, [b])[0] for a, b in zip(matrices(first), matrices(second), strict=True)], np.float32)
 
 
@@ -301,7 +302,7 @@ def results(card: Card, subset: str, model: Model, *, modes: Sequence[str], vers
         run = mteb.evaluate(MtebEncoder(model.encoder, mode=mode, task=card.task), task, cache=None)  # type: ignore[arg-type]
         made.append(
             Result(
-                task=card.name if len(card.subsets) == 1 else f"{card.name}:{subset}",
+                task=card.task_name(subset),
                 model=model.name,
                 mode=mode,
                 measure=card.measure,

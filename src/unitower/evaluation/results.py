@@ -64,6 +64,9 @@ class Result:
         """The figure the data set is reported by."""
         return self.figures[self.measure]
 
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
     @property
     def key(self) -> tuple[Any, ...]:
         """What a later result replaces an earlier one by."""
@@ -97,7 +100,7 @@ def write(path: Path, results: Iterable[Result]) -> None:
     """All results of a folder or file, one of each key (the last), as they came."""
     kept = {result.key: result for result in results}
     file = path / FILE if path.is_dir() or not path.suffix else path
-    write_whole(file, (json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in kept.values()))
+    write_whole(file, (json.dumps(result.as_dict(), ensure_ascii=False) + "\n" for result in kept.values()))
 
 
 def weights(tasks: Iterable[str]) -> dict[str, float]:

@@ -147,7 +147,7 @@ def by_mteb(card: Card, subset: str, model: Model, *, out: Path, modes: Sequence
     from unitower.evaluation import mteb_bridge
 
     about = json.loads(json.dumps(dict(model.fingerprint(task=card.task))))
-    name = card.name if len(card.subsets) == 1 else f"{card.name}:{subset}"
+    name = card.task_name(subset)
     known = {
         result.mode: result
         for result in results.read(out)
