@@ -124,7 +124,7 @@ def shipped_table(inside: Sequence[Card], results: Sequence[Result]) -> str:
         if rule != "every page" or not by_card:
             continue
         costs = [
-            r.page_cpu_s for r in results if (r.model, r.mode, r.rule) == (model, mode, rule) and card_of(r.task) in names and r.page_cpu_s
+            r.page_cpu_s for r in results if (r.model, r.mode, r.rule) == (model, mode, rule) and r.task in tasks and r.page_cpu_s
         ]
         mean = points(macro(by_card)) if len(by_card) == len(names) else ""
         reads = baselines.about(model) if model in baselines.names() else "the page"
