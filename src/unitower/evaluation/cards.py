@@ -36,8 +36,8 @@ Shapes:
     qa    one table in the folder SUBSET: query, image, image_filename, text_description; a row without a query is a document only
     mteb  a task of the package mteb, by its name in `path`; see `mteb_bridge`
 
-Columns with other names: `[columns]`, ours = "theirs". Rows of one sub-set: `[rows]`, part -> column that equals the sub-set. `text` (or
-`text_description`) is what word search reads of a page.
+Columns with other names: `[columns]`, ours = "theirs"; where a table has no such column, one of our name. Rows of one sub-set: `[rows]`,
+part -> column that equals the sub-set. `text` (or `text_description`) is what word search reads of a page.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Published:
     source   paper and table, or repository and date
     score    of the whole set, averaged over its sub-sets where there are several
     subsets  sub-set -> its own figure
+    group    the benchmark it was printed for, where another one has another figure; "" where it holds for all
     """
 
     model: str
@@ -75,6 +76,7 @@ class Published:
     source: str
     score: float
     subsets: Mapping[str, float] = field(default_factory=dict)
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +125,10 @@ class Card:
         """Where its data lie on this machine; None where they come from the Hub or from mteb."""
         place = self.folder / Path(self.path).expanduser()
         return place if self.shape != "mteb" and place.exists() else None
+
+    def printed(self, group: str) -> list[Published]:
+        """What was published of it as a part of a benchmark."""
+        return [entry for entry in self.published if entry.group in ("", group)]
 
     def task_name(self, subset: str) -> str:
         """What results call a sub-set: the card's name where there is only one."""

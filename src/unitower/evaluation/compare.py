@@ -155,9 +155,7 @@ def per_task(runs: Path, qrels: Path, *, measure: str, ties: Ties = "trec") -> d
     """
     name = str(Measure.named(measure))
     files = (
-        {runs.stem: runs}
-        if runs.is_file()
-        else {path.relative_to(runs).with_suffix("").as_posix(): path for path in sorted(runs.rglob("*.trec"))}
+        {"": runs} if runs.is_file() else {path.relative_to(runs).with_suffix("").as_posix(): path for path in sorted(runs.rglob("*.trec"))}
     )
     if not files:
         raise UnitowerError(f"there is no run in {runs}: give a .trec file, or a folder that `unitower eval --out` wrote into runs/.")

@@ -52,7 +52,10 @@ class Table:
             )
         )
         theirs = {ours: card.columns.get(ours, ours) for ours in (*COLUMNS, *wanted)}
-        self.columns = {ours: name for ours, name in theirs.items() if name in self.rows.column_names}
+        there = self.rows.column_names
+        # what a card says of one table need not hold for another: judgements have a query-id where queries have an id, or BEIR's _id
+        found = {ours: next((one for one in (name, f"_{name}", ours) if one in there), None) for ours, name in theirs.items()}
+        self.columns = {ours: name for ours, name in found.items() if name}
         for column in wanted:
             if column not in self.columns:
                 raise UnitowerError(
@@ -117,11 +120,11 @@ def written(row: Mapping[str, Any]) -> str:
 
 
 def _beir(card: Card, subset: str) -> Task:
-    queries = Table(card, card.part(subset, "queries"), wanted=["query-id", "query"])
+    column = card.rows.get("queries", "")
+    queries = Table(card, card.part(subset, "queries"), wanted=["query-id", "query", *([column] if column else [])])
     pages = Table(card, card.part(subset, "corpus"), wanted=["corpus-id"])
     judged = Table(card, card.part(subset, "qrels"), wanted=["query-id", "corpus-id", "score"])
     ids = [str(row["corpus-id"]) for row in pages.light("corpus-id")]
-    column = card.rows.get("queries", "")
     chosen = (row for row in queries.light("query-id", "query", *([column] if column else [])) if not column or row[column] == subset)
     texts = {str(row["query-id"]): str(row["query"] or "") for row in chosen}
     grades: dict[str, dict[str, int]] = {}

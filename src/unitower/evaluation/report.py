@@ -59,19 +59,19 @@ def plain(results: Sequence[Result]) -> str:
                 seconds(result.page_cpu_s),
             ]
         )
-    for (model, mode, rule, measure), scores in systems(results).items():
+    for (model, mode, rule), scores in systems(results).items():
         if len(scores) > 1:
-            rows.append([f"mean of {len(scores)}, {rule}", model, mode, measure, f"{macro(scores):.4f}", "", "", "", ""])
+            rows.append([f"mean of {len(scores)}, {rule}", model, mode, "", f"{macro(scores):.4f}", "", "", "", ""])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def systems(results: Iterable[Result]) -> dict[tuple[str, str, str, str], dict[str, float]]:
-    """Model, mode, rule and measure -> task -> score; results with a limit are left out of means."""
-    found: dict[tuple[str, str, str, str], dict[str, float]] = {}
+def systems(results: Iterable[Result]) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Model, mode and rule -> task -> score by its own measure; results with a limit are left out."""
+    found: dict[tuple[str, str, str], dict[str, float]] = {}
     for result in results:
         if result.limit is None:
-            found.setdefault((result.model, result.mode, result.rule, result.measure), {})[result.task] = result.score
+            found.setdefault((result.model, result.mode, result.rule), {})[result.task] = result.score
     return found
 
 
@@ -119,13 +119,11 @@ def shipped_table(inside: Sequence[Card], results: Sequence[Result]) -> str:
     names = [card.name for card in inside]
     tasks = {card.task_name(subset) for card in inside for subset in card.subsets}
     rows = [["model", "reads", "scores by", *(name.rpartition("/")[2] for name in names), "mean", "s/page"]]
-    for (model, mode, rule, _), scores in systems(results).items():
+    for (model, mode, rule), scores in systems(results).items():
         by_card = of_cards(scores, inside)
         if rule != "every page" or not by_card:
             continue
-        costs = [
-            r.page_cpu_s for r in results if (r.model, r.mode, r.rule) == (model, mode, rule) and r.task in tasks and r.page_cpu_s
-        ]
+        costs = [r.page_cpu_s for r in results if (r.model, r.mode, r.rule) == (model, mode, rule) and r.task in tasks and r.page_cpu_s]
         mean = points(macro(by_card)) if len(by_card) == len(names) else ""
         reads = baselines.about(model) if model in baselines.names() else "the page"
         rows.append(
@@ -146,13 +144,10 @@ def beside_published(group: str, inside: Sequence[Card], results: Sequence[Resul
     measures = sorted({card.measure for card in inside})
     columns: dict[tuple[str, str, str], dict[str, float]] = {}
     for card in inside:
-        for entry in card.published:
+        for entry in card.printed(group):
             columns.setdefault((entry.model, entry.mode, entry.rule), {})[card.name] = entry.score
-    here = {
-        (model, mode, rule): {name: 100 * score for name, score in of_cards(scores, inside).items()}
-        for (model, mode, rule, measure), scores in systems(results).items()
-        if measure in measures and of_cards(scores, inside)
-    }
+    measured = {system: of_cards(scores, inside) for system, scores in systems(results).items()}
+    here = {system: {name: 100 * score for name, score in scores.items()} for system, scores in measured.items() if scores}
     rules = {rule for _, _, rule in (*columns, *here)}
 
     def titles(systems: Iterable[tuple[str, str, str]]) -> list[str]:

@@ -65,7 +65,8 @@ class Result:
         return self.figures[self.measure]
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All fields, and the score."""
+        return {"score": self.score, **asdict(self)}
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -90,6 +91,7 @@ def read(path: Path) -> list[Result]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             values = json.loads(line)
+            values["notes"] = tuple(values.get("notes", ()))
             found.append(Result(**{f.name: values[f.name] for f in fields(Result) if f.name in values}))
         except (ValueError, TypeError, KeyError) as error:
             raise UnitowerError(f"{file}, line {number} is no result: {error}") from error

@@ -71,7 +71,7 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
     for number, line in _lines(path):
         parts = line.split()
-        if number == 1 and len(parts) == 3 and not parts[2].lstrip("-").isdecimal():
+        if number == 1 and parts[-1].lower() == "score":
             continue  # the heading of a BEIR table
         try:
             query, document, grade = parts if len(parts) == 3 else (parts[0], *parts[2:])

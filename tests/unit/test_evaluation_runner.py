@@ -1,0 +1,196 @@
+"""Cards by models: results, what is not made again, notes, tables, and the two commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from card_samples import sample
+from fake import FakeEncoder
+
+from unitower.cli import main
+from unitower.errors import UnitowerError
+from unitower.evaluation import baselines, cards, report, results, runner
+from unitower.evaluation.cards import Card
+from unitower.evaluation.models import Encoded, Model
+from unitower.evaluation.results import Result
+
+datasets = pytest.importorskip("datasets")
+
+CARD = """
+about = "Three texts."
+shape = "beir"
+path = "set"
+licence = "CC0-1.0"
+citation = "none"
+
+[subsets]
+default = ["en"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Card:
+    """A card of one's own with three texts, each the answer to one query by a word they share; its data lie beside it."""
+    (tmp_path / "mine.toml").write_text(CARD, encoding="utf-8")
+    sample(replace(cards.read(tmp_path / "mine.toml"), path="gone"), tmp_path / "set", modality="text")
+    return cards.read(tmp_path / "mine.toml")
+
+
+def opened(encoder: FakeEncoder) -> list[Callable[[], Model]]:
+    return [lambda: Encoded(encoder, name="fake"), lambda: baselines.open_baseline("bm25")]
+
+
+def test_every_model_and_mode_gets_a_result_with_all_that_made_it(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
+    found = runner.run([(card, ["default"])], opened(encoder), out=tmp_path / "out", rule=("every page", "one page"))
+    assert [(r.model, r.mode, r.rule, r.score) for r in found] == [
+        ("fake", "dense", "every page", 1.0),
+        ("fake", "multi", "every page", 1.0),
+        ("fake", "dense", "one page", 1.0),
+        ("fake", "multi", "one page", 1.0),
+        ("bm25", "words", "every page", 1.0),
+        ("bm25", "words", "one page", 1.0),
+    ]
+    assert results.read(tmp_path / "out") == found
+    print = found[0].fingerprint
+    assert (print["model"]["revision"], print["model"]["adapter"], print["model"]["prompts"]["query"]) == ("1", "retrieval", "Query: ")
+    assert (print["data"]["card"], print["data"]["revision"], print["seed"]) == ("mine", "local", None)
+    assert {"unitower", "numpy", "datasets"} <= print["versions"].keys()
+    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*") if path.is_file()) == [
+        "qrels/every-page/mine.qrels",
+        "qrels/one-page/mine.qrels",
+        "results.jsonl",
+        "runs/bm25.words/mine.trec",
+        "runs/fake.dense/mine.trec",
+        "runs/fake.multi/mine.trec",
+    ]
+
+
+def test_what_is_measured_is_not_measured_again_until_the_model_changes(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
+    runner.run([(card, ["default"])], opened(encoder), out=tmp_path / "out")
+    calls = len(encoder.calls)
+    runner.run([(card, ["default"])], opened(encoder), out=tmp_path / "out")
+    assert len(encoder.calls) == calls
+    trained = FakeEncoder(revision="2")
+    runner.run([(card, ["default"])], opened(trained), out=tmp_path / "out")
+    assert len(trained.calls) > 0
+    kept = results.read(tmp_path / "out")
+    assert [r.fingerprint["model"]["revision"] for r in kept if r.mode == "dense"] == ["2"]  # the older figure is replaced
+
+
+def test_a_set_unlike_its_card_is_told(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
+    wrong = replace(card, sizes={"default": {"queries": 5, "documents": 3}})
+    (first, *_) = runner.run([(wrong, ["default"])], opened(encoder), out=tmp_path / "out")
+    assert first.notes == ("3 queries, but its card says 5",)
+
+
+def test_a_missing_column_is_named_with_those_there_are(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
+    odd = replace(card, rows={"queries": "question"})
+    with pytest.raises(UnitowerError, match=r"default/queries has no column 'question'; there are query-id, query\."):
+        runner.run([(odd, ["default"])], opened(encoder), out=tmp_path / "out")
+
+
+def result(task: str, score: float, *, model: str = "m", mode: str = "multi", rule: str = "one page") -> Result:
+    return Result(
+        task=task,
+        model=model,
+        mode=mode,
+        measure="ndcg_linear@5",
+        figures={"ndcg_linear@5": score},
+        rule=rule,
+        ties="trec",
+        queries=1,
+        documents=1,
+    )
+
+
+def test_the_document_puts_what_was_measured_beside_what_was_published() -> None:
+    empty = report.document([])
+    assert "| set |" in empty
+    assert "**here**" in empty
+    assert report.document([]) == empty
+    known = [card for card in cards.shipped() if card.belongs("vidore/v1")]
+    text = report.document([result(card.name, 0.5 + n / 100, model="org/mine") for n, card in enumerate(known)])
+    (section,) = [part for part in text.split("## ") if part.startswith("ViDoRe v1")]
+    heading, _, first, *_ = [line for line in section.splitlines() if line.startswith("|")]
+    assert "here: org/mine multi" in heading.split("|")[-2]
+    assert first.split("|")[-2].strip() == "50.00"
+    (mean,) = [line for line in section.splitlines() if line.startswith("| mean of 10")]
+    assert mean.split("|")[-2].strip() == "54.50"
+
+
+def test_a_mean_is_not_told_where_a_sub_set_is_missing() -> None:
+    (several,) = [card for card in cards.shipped() if card.name == "jina_vdr/airbnb-synthetic-retrieval"]
+    tasks = [several.task_name(subset) for subset in several.subsets]
+    assert report.of_cards(dict.fromkeys(tasks[1:], 0.5), [several]) == {}
+    assert report.of_cards(dict.fromkeys(tasks, 0.5), [several]) == {several.name: 0.5}
+
+
+def test_cards_are_found_by_name_group_file_and_sub_set(card: Card, tmp_path: Path) -> None:
+    assert [one.name for one, _ in cards.find("mine.toml")] == ["mine"]
+    assert len(cards.find("jina_vdr")) == 43
+    assert len(cards.find("text/coir")) == 10
+    ((one, subsets),) = cards.find("jina_vdr/airbnb-synthetic-retrieval:jp")
+    assert (one.subsets["jp"], subsets) == (("ja",), ("jp",))
+    with pytest.raises(ValueError, match="there is no card 'airbnb': write a name such as jina_vdr/airbnb-synthetic-retrieval"):
+        cards.find("airbnb")
+    with pytest.raises(ValueError, match="has no sub-set 'xx'; there are ar, de"):
+        cards.find("jina_vdr/airbnb-synthetic-retrieval:xx")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('licence = "MIT"', "there is no field 'license'; did you mean 'licence'?"),
+        ('about = "Three texts."', "about is missing."),
+        ('shape = "beir"', "shape is 'bier'; there are beir, qa, mteb."),
+        ("[subsets]", r"\[subsets\] is empty"),
+    ],
+)
+def test_a_wrong_card_is_told(line: str, message: str, tmp_path: Path) -> None:
+    wrong = {'licence = "MIT"': 'license = "MIT"', "about": "", 'shape = "beir"': 'shape = "bier"', "[subsets]": "[subsets]\n#"}
+    text = CARD.replace('licence = "CC0-1.0"', 'licence = "MIT"')
+    text = text.replace('default = ["en"]', "") if line == "[subsets]" else text.replace(line, wrong.get(line, ""))
+    (tmp_path / "wrong.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        cards.read(tmp_path / "wrong.toml")
+
+
+def test_the_commands_measure_compare_and_write_the_table(
+    card: Card, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("unitower.encode.encoder.load", lambda *args, **options: encoder)
+    typed = ["eval", "mine.toml", "--model", "nano", "--model", "bm25", "--mode", "multi", "--out", "out", "--table", "results.md"]
+    assert main(typed) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert [line.split()[:5] for line in lines[1:]] == [
+        ["mine", "nano", "multi", "ndcg_linear@5", "1.0000"],
+        ["mine", "bm25", "words", "ndcg_linear@5", "1.0000"],
+    ]
+    assert "results.md is written" in captured.err
+    assert (tmp_path / "results.md").read_text(encoding="utf-8").startswith("# Results\n")
+    assert main([*typed[:-2], "--json"]) == 0
+    assert [one["score"] for one in json.loads(capsys.readouterr().out)] == [1.0, 1.0]
+    assert main(["compare", "out/runs/bm25.words", "out/runs/nano.multi", "--samples", "50"]) == 0
+    assert capsys.readouterr().out.startswith("better on 0 queries, worse on 0, equal on 3; ndcg_linear@5 1.0000 -> 1.0000")
+    assert main(["compare", "out/runs/bm25.words", "out/runs/nano.multi", "--samples", "50", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["equal"] == 3
+    assert main(["eval", "--list"]) == 0
+    assert "jina_vdr: 43 sets, 96 sub-sets" in capsys.readouterr().out
+
+
+def test_a_command_without_a_card_and_one_without_its_run_say_what_to_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["eval"]) == 2
+    assert "name a card, or --list them" in capsys.readouterr().err
+    assert main(["compare", "a.trec", "b.trec"]) == 1
+    assert "name its judgements with --qrels" in capsys.readouterr().err
