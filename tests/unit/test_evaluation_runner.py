@@ -13,7 +13,7 @@ from fake import FakeEncoder
 
 from unitower.cli import main
 from unitower.errors import UnitowerError
-from unitower.evaluation import baselines, cards, report, results, runner
+from unitower.evaluation import baselines, cards, report, results, runner, search
 from unitower.evaluation.cards import Card
 from unitower.evaluation.models import Encoded, Model
 from unitower.evaluation.results import Result
@@ -63,7 +63,7 @@ def test_every_model_and_mode_gets_a_result_with_all_that_made_it(card: Card, en
     assert results.read(tmp_path / "out") == found
     print = found[0].fingerprint
     assert (print["model"]["revision"], print["model"]["adapter"], print["model"]["prompts"]["query"]) == ("1", "retrieval", "Query: ")
-    assert (print["data"]["card"], print["data"]["revision"], print["seed"]) == ("mine", "local", None)
+    assert (print["data"]["card"], print["data"]["revision"][:6], print["seed"]) == ("mine", "local ", None)
     assert {"unitower", "numpy", "datasets"} <= print["versions"].keys()
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*") if path.is_file()) == [
         "qrels/every-page/mine.qrels",
@@ -84,7 +84,25 @@ def test_what_is_measured_is_not_measured_again_until_the_model_changes(card: Ca
     runner.run([(card, ["default"])], opened(trained), out=tmp_path / "out")
     assert len(trained.calls) > 0
     kept = results.read(tmp_path / "out")
+    sample(replace(card, path="gone"), tmp_path / "set", modality="image")  # other pages under the same names
+    runner.run([(card, ["default"])], opened(again := FakeEncoder(revision="2")), out=tmp_path / "out")
+    assert len(again.calls) > 0
     assert [r.fingerprint["model"]["revision"] for r in kept if r.mode == "dense"] == ["2"]  # the older figure is replaced
+
+
+def test_a_run_that_was_killed_goes_on_with_the_page_it_was_at(
+    card: Card, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "STRETCH_S", 0.0)
+    monkeypatch.setattr(search, "FIRST", 1)
+    dying = FakeEncoder(refuses=lambda content: content == "the orchard of default")
+    with pytest.raises(ValueError, match="refuses"):
+        runner.run([(card, ["default"])], opened(dying)[:1], out=tmp_path / "out")
+    assert results.read(tmp_path / "out") == []
+    (found, _) = runner.run([(card, ["default"])], opened(encoder)[:1], out=tmp_path / "out")
+    assert encoder.encoded == ["the orchard of default"]
+    assert found.score == 1.0
+    assert list((tmp_path / "out" / "unfinished").iterdir()) == []
 
 
 def test_a_set_unlike_its_card_is_told(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:

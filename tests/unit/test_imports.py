@@ -165,7 +165,9 @@ def test_importing_it_loads_no_heavy_library(module: str) -> None:
     assert heavy.isdisjoint(loaded)
 
 
-@pytest.mark.parametrize("module", ["unitower.index", "unitower.stores.memory", "unitower.stores.lance", "unitower.ingest"])
+@pytest.mark.parametrize(
+    "module", ["unitower.index", "unitower.stores.memory", "unitower.stores.lance", "unitower.ingest", "unitower.evaluation.runner"]
+)
 def test_what_works_on_vectors_or_files_loads_no_torch(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

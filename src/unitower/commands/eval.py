@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.usage_error("name a card, or --list them")
     from unitower import terminal
     from unitower.encode.encoder import load
-    from unitower.evaluation import cards, models, report, results, runner
+    from unitower.evaluation import cards, report, results, runner
     from unitower.evaluation.kept import Kept
     from unitower.types import Encodes
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     with terminal.EvaluationProgress() as progress:
         found = runner.run(
             chosen,
-            [partial(models.model, name, load=partial(encoder, name)) for name in named],
+            [partial(runner.model, name, load=partial(encoder, name)) for name in named],
             out=out,
             modes=None if arguments.mode == "both" else (arguments.mode,),
             rule=("every page", "one page") if arguments.rule == "both" else (arguments.rule,),

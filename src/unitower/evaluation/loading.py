@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from unitower.data import BadPair, hub
@@ -40,17 +42,17 @@ class Table:
         folder = card.local
         self.place = f"{card.path}, {place}"
         self.folder = hub.folder_of(folder)
-        self.rows = hub.loaded(
-            hub.Card(
-                path=str(folder) if folder else card.path,
-                revision=card.revision or None,
-                split=card.split,
-                licence=card.licence,
-                languages=("",),
-                name=place if card.by == "name" else None,
-                data_dir=place if card.by == "data_dir" else None,
-            )
+        about = hub.Card(
+            path=str(folder) if folder else card.path,
+            revision=card.revision or None,
+            split=card.split,
+            licence=card.licence,
+            languages=("",),
+            name=place if card.by == "name" else None,
+            data_dir=place if card.by == "data_dir" else None,
         )
+        with silent() if folder else nullcontext():  # a bar tells something of what is fetched only
+            self.rows = hub.loaded(about)
         theirs = {ours: card.columns.get(ours, ours) for ours in (*COLUMNS, *wanted)}
         there = self.rows.column_names
         # what a card says of one table need not hold for another: judgements have a query-id where queries have an id, or BEIR's _id
@@ -79,6 +81,20 @@ class Table:
         there = {ours: theirs for ours, theirs in self.columns.items() if not columns or ours in columns}
         row = hub.at(self.rows.select_columns(list(there.values())), number) if there else {}
         return {ours: row[theirs] for ours, theirs in there.items()}
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Without the bars of `datasets`."""
+    import datasets
+
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 COLUMNS = ("query-id", "query", "corpus-id", "score", "image", "text", "text_description", "image_filename", "id")
@@ -117,6 +133,19 @@ class Pages:
 def written(row: Mapping[str, Any]) -> str:
     """The text of a document, or the text layer of its page."""
     return str(row.get("text") or row.get("text_description") or "")
+
+
+def local_revision(card: Card) -> str:
+    """What the files of a set on this machine hold, so that a figure is of one state of them: `local` and a digest."""
+    digest = sha256()
+    folder = card.local
+    for path in sorted(folder.rglob("*") if folder else ()):
+        if path.suffix in DATA:
+            digest.update(path.relative_to(folder or path).as_posix().encode() + sha256(path.read_bytes()).digest())
+    return f"local {digest.hexdigest()[:16]}"
+
+
+DATA = {".parquet", ".arrow", ".jsonl", ".json", ".csv", ".png", ".jpg", ".jpeg", ".webp"}
 
 
 def _beir(card: Card, subset: str) -> Task:
@@ -167,7 +196,7 @@ def _task(card: Card, subset: str, *, texts: Mapping[str, str], corpus: Corpus, 
             "subset": subset,
             "languages": list(card.subsets[subset]),
             "path": card.path,
-            "revision": card.revision or "local",
+            "revision": card.revision or local_revision(card),
             "split": card.split,
             "queries_left_out": len(texts) - len(kept),
             "judgements_left_out": lost,

@@ -1,7 +1,4 @@
-"""What is evaluated: an encoder by one or both of its heads, or words over a text.
-
-`model(name)` knows the baselines by the files of baselines/ and takes any other name for one `unitower.load` knows.
-"""
+"""What is evaluated: an encoder by one or both of its heads, or words over a text."""
 
 from __future__ import annotations
 
@@ -210,10 +207,3 @@ class Words:
             scores = dict(zip((task.corpus.ids[place] for place in places), bm25(matches).tolist(), strict=True))
             run[query] = {id: scores[id] for id in ranking(scores)[:depth]}
         return Searched(runs={"words": run}, page=cost / len(task.corpus), query=(Cost.now() - began) / len(words))
-
-
-def model(name: str, *, load: Callable[[], Encodes]) -> Model:
-    """A model by its name: a baseline, or else what `load` gives, an encoder with both heads."""
-    from unitower.evaluation import baselines
-
-    return baselines.open_baseline(name) if name in baselines.names() else Encoded(load(), name=name)

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from unitower import __version__
-from unitower.evaluation import loading, metrics, results, rules, trec
+from unitower.evaluation import baselines, loading, metrics, results, rules, trec
 from unitower.evaluation.cards import Card
 from unitower.evaluation.metrics import Ties
-from unitower.evaluation.models import Model
+from unitower.evaluation.models import Encoded, Model
 from unitower.evaluation.results import Result
 from unitower.evaluation.task import Task
+from unitower.types import Encodes
 
 DEPTH = 100
 """Documents kept for each query: as many as the deepest measure looks at."""
@@ -36,6 +37,11 @@ class Progress:
     tasks_total: int
     documents_done: int = 0
     documents_total: int = 0
+
+
+def model(name: str, *, load: Callable[[], Encodes]) -> Model:
+    """A model by its name: a baseline, or else what `load` gives, an encoder with both heads."""
+    return baselines.open_baseline(name) if name in baselines.names() else Encoded(load(), name=name)
 
 
 def run(
@@ -62,17 +68,17 @@ def run(
     tasks = [(card, subset) for card, subsets in chosen for subset in subsets]
     found: list[Result] = []
     for open_model in models:
-        model = open_model()
+        opened = open_model()
         for done, (card, subset) in enumerate(tasks):
-            wanted = [mode for mode in model.modes if modes is None or mode in modes] or list(model.modes)
+            wanted = [mode for mode in opened.modes if modes is None or mode in modes] or list(opened.modes)
 
-            def tell(documents: int, of: int, task: str = f"{card.name}:{subset}", done: int = done, name: str = model.name) -> None:
+            def tell(documents: int, of: int, task: str = card.task_name(subset), done: int = done, name: str = opened.name) -> None:
                 progress(
                     Progress(model=name, task=task, tasks_done=done, tasks_total=len(tasks), documents_done=documents, documents_total=of)
                 )
 
             tell(0, 0)
-            found += one(card, subset, model, out=out, modes=wanted, rule=rule, ties=ties, limit=limit, tell=tell)
+            found += one(card, subset, opened, out=out, modes=wanted, rule=rule, ties=ties, limit=limit, tell=tell)
     return found
 
 

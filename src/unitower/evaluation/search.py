@@ -24,6 +24,9 @@ from unitower.types import Floats
 STRETCH_S = 4.0
 """Seconds of work between two writings of what was found."""
 
+FIRST = 4
+"""Documents of the first stretch, before there is a pace."""
+
 LARGEST = 256
 """Documents of a stretch at most: their pictures are in memory together."""
 
@@ -156,7 +159,7 @@ def over(
     so_far = Pass.read(keep, key or {}) if keep else Pass()
     order = np.empty(len(ids), np.int64)
     order[[*map({id: place for place, id in enumerate(ids)}.__getitem__, ranking(dict.fromkeys(ids, 0.0)))]] = np.arange(len(ids))
-    size = 4
+    size = FIRST
     progress(so_far.done, len(ids))
     while so_far.done < len(ids):
         began = time.monotonic()
