@@ -86,7 +86,7 @@ def test_all_of_jina_vdr_is_there() -> None:
     [  # arXiv 2506.18902, table 3; the last two from the results repository of mteb
         ("jina-embeddings-v4", "multi", "one page", 80.55),
         ("jina-embeddings-v4", "dense", "one page", 73.98),
-        ("jina-embeddings-v3 over EasyOCR's text", "dense", "one page", 47.82),
+        ("jina-embeddings-v3 over OCR text", "dense", "one page", 47.82),
         ("jina-clip-v2", "dense", "one page", 40.52),
         ("colpali-v1.2", "multi", "one page", 63.80),
         ("dse-qwen2-2b-mrl-v1", "dense", "one page", 67.25),

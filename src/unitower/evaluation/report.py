@@ -151,18 +151,19 @@ def beside_published(group: str, inside: Sequence[Card], results: Sequence[Resul
     rules = {rule for _, _, rule in (*columns, *here)}
 
     def titles(systems: Iterable[tuple[str, str, str]]) -> list[str]:
-        return [f"{model} {mode}" + (f", {rule}" if len(rules) > 1 else "") for model, mode, rule in systems]
+        return [f"{model}<br>{mode}" + (f"<br>{rule}" if len(rules) > 1 else "") for model, mode, rule in systems]
 
-    rows = [["set", *titles(columns), *(f"**here: {title}**" for title in titles(here)), *([] if here else ["**here**"])]]
+    rows = [["set", *titles(columns), *(f"here: {title}" for title in titles(here)), *([] if here else ["here"])]]
     every = [*columns.values(), *here.values(), *([] if here else [{}])]
     for name in names:
         rows.append([name.rpartition("/")[2], *(f"{scores[name]:.2f}" if name in scores else "" for scores in every)])
     if len(names) > 1:
         rows.append([f"mean of {len(names)}", *(f"{macro(scores):.2f}" if len(scores) == len(names) else "" for scores in every)])
-    text = f"By {' and '.join(measures)}.\n\n{markdown(rows)}"
+    sources = dict.fromkeys(f"{entry.source} ({entry.rule})" for card in inside for entry in card.printed(group))
+    text = f"By {' and '.join(measures)}. Sources: {'; '.join(sources)}.\n\n{markdown(rows)}"
     means = [entry for entry in cards.published_means() if entry.group == group]
     if means:
-        others = [["mean only, as published", "scores by", "mean", "source"]]
+        others = [["means, as published", "scores by", "mean", "source"]]
         others += [
             [entry.model, entry.mode, f"{entry.score:.2f}", entry.source + (f"; {entry.note}" if entry.note else "")] for entry in means
         ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -184,11 +186,20 @@ def unlike_its_card(card: Card, subset: str, task: Task) -> tuple[str, ...]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a figure depends on."""
-    found = {"unitower": __version__, "python": platform.python_version()}
+    """Versions of what a figure depends on, and the machine, on which only the times do."""
+    found = {"unitower": __version__, "python": platform.python_version(), "machine": f"{platform.machine()}, {processor()}"}
     for name in ("numpy", "torch", "tokenizers", "datasets", "Pillow"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
+
+
+def processor() -> str:
+    """What the processor calls itself, and how many of them there are."""
+    with suppress(OSError):
+        names = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        if names:
+            return f"{len(names)} x {names[0]}"
+    return platform.processor() or "unknown"
