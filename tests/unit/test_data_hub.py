@@ -57,6 +57,13 @@ def test_rows_without_what_must_be_filled_are_no_pairs(tmp_path: Path) -> None:
     assert [(pairs[i].query.content, pairs[i].document.content) for i in range(len(pairs))] == [("a", "w"), ("d", "z")]
 
 
+def test_a_folder_inside_a_data_set_is_read_alone(tmp_path: Path) -> None:
+    parquet(tmp_path / "set" / "de" / "train.parquet", {"query": ["a"], "document_text": ["w"]})
+    parquet(tmp_path / "set" / "fr" / "train.parquet", {"query": ["b", "c"], "document_text": ["x", "y"]})
+    pairs = opened(tmp_path / "set", data_dir="fr")
+    assert [(pairs[i].query.content, pairs[i].document.content) for i in range(len(pairs))] == [("b", "x"), ("c", "y")]
+
+
 def test_broken_pictures_spoil_their_row_only(tmp_path: Path) -> None:
     pages = [{"bytes": b"junk", "path": None}, {"bytes": png(picture(1)), "path": None}, {"bytes": None, "path": "gone.png"}, None]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from card_samples import sample
+from card_samples import png, sample
 from fake import FakeEncoder
 
 from unitower.cli import main
 from unitower.errors import UnitowerError
-from unitower.evaluation import baselines, cards, report, results, runner, search
+from unitower.evaluation import baselines, cards, loading, report, results, rules, runner, search
 from unitower.evaluation.cards import Card
 from unitower.evaluation.models import Encoded, Model
 from unitower.evaluation.results import Result
@@ -117,6 +117,24 @@ def test_a_missing_column_is_named_with_those_there_are(card: Card, encoder: Fak
         runner.run([(odd, ["default"])], opened(encoder), out=tmp_path / "out")
 
 
+def test_rows_of_question_and_page_are_a_task_of_different_pages_and_questions(card: Card, tmp_path: Path) -> None:
+    rows = {
+        "query": ["where", "when", None, "where", "", "where"],
+        "image_filename": ["a.png", "a.png", "b.png", "c.png", "d.png", "a.png"],
+        "text_description": ["the mill", "the mill", "the river", "the orchard", "", "the mill"],
+        "image": [{"bytes": png(n), "path": None} for n in range(0, 60, 10)],
+    }
+    table = datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image())
+    (tmp_path / "qa" / "en").mkdir(parents=True)
+    table.to_parquet(str(tmp_path / "qa" / "en" / "test.parquet"))
+    task = loading.load(replace(card, shape="qa", path="qa", subsets={"en": ("en",)}), "en")
+    assert dict(task.queries) == {"where": "where", "when": "when"}
+    assert list(task.corpus.ids) == ["a.png", "b.png", "c.png", "d.png"]  # pages without a question are there to be found wrongly
+    assert task.qrels == {"where": {"c.png": 1, "a.png": 1}, "when": {"a.png": 1}}
+    assert (task.corpus.text(2), task.corpus[2].modality) == ("the orchard", "image")
+    assert rules.applied(task, "one page").qrels == {"where": {"a.png": 1}, "when": {"a.png": 1}}  # that of the last row
+
+
 def result(task: str, score: float, *, model: str = "m", mode: str = "multi", rule: str = "one page") -> Result:
     return Result(
         task=task,
@@ -203,6 +221,15 @@ def test_the_commands_measure_compare_and_write_the_table(
     assert capsys.readouterr().out.startswith("better on 0 queries, worse on 0, equal on 3; ndcg_linear@5 1.0000 -> 1.0000")
     assert main(["compare", "out/runs/bm25.words", "out/runs/nano.multi", "--samples", "50", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["equal"] == 3
+    assert main(["compare", "out/runs/nano.multi"]) == 0
+    heading, *figures = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["mine"]
+    assert figures[0].split() == ["ndcg_linear@5", "1.0000"]
+    (tmp_path / "other.trec").write_text("default-q0 Q0 d1 1 0.9 x\ndefault-q1 Q0 d1 1 0.9 x\n", encoding="utf-8")
+    assert main(["compare", "out/runs/nano.multi/mine.trec", "other.trec", "--qrels", "out/qrels/every-page/mine.qrels", "--queries"]) == 0
+    said, *lines = capsys.readouterr().out.splitlines()
+    assert said.startswith("better on 0 queries, worse on 2, equal on 1; ndcg_linear@5 1.0000 -> 0.3333")
+    assert [line.split() for line in lines] == [["-1.0000", "1.0000", "->", "0.0000", f"default-q{n}"] for n in (0, 2)]
     assert main(["eval", "--list"]) == 0
     assert "jina_vdr: 43 sets, 96 sub-sets" in capsys.readouterr().out
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from unitower.errors import UnitowerError
 from unitower.evaluation import trec
-from unitower.evaluation.metrics import Measure, Ties, per_query
+from unitower.evaluation.metrics import MEASURES, Measure, Ties, mean, per_query
 from unitower.evaluation.results import weights
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -167,3 +167,34 @@ def per_task(runs: Path, qrels: Path, *, measure: str, ties: Ties = "trec") -> d
         run = trec.read_run(path)
         figures[task] = per_query(run, trec.read_qrels(judged), [name], ties=ties)[name]
     return figures
+
+
+def figures_of(runs: Path, qrels: Path) -> dict[str, dict[str, float]]:
+    """Task -> full name of a measure -> mean over its queries, for a run file or a folder of them; see `per_task`."""
+    found: dict[str, dict[str, float]] = {}
+    for name in MEASURES:
+        for task, figures in per_task(runs, qrels, measure=name).items():
+            found.setdefault(task or runs.stem, {})[name] = mean(figures)
+    return found
+
+
+def columns(figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Figures as lines of a terminal: a measure each, a column for every task."""
+    tasks = list(figures)
+    widths = [max(len(task), 6) for task in tasks]
+    lines = ["  ".join([" " * 20, *(task.rjust(width) for task, width in zip(tasks, widths, strict=True))])]
+    for name in MEASURES:
+        values = [f"{figures[task][name]:.4f}".rjust(width) for task, width in zip(tasks, widths, strict=True)]
+        lines.append("  ".join([f"{name:<20}", *values]))
+    return "\n".join(lines)
+
+
+def differing(first: Mapping[str, Mapping[str, float]], second: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Every query whose figure differs: task, query, first, second; the largest loss first."""
+    found = [
+        {"task": task, "query": query, "first": figure, "second": second[task][query]}
+        for task, figures in first.items()
+        for query, figure in figures.items()
+        if second[task][query] != figure
+    ]
+    return sorted(found, key=lambda one: (one["second"] - one["first"], one["task"], one["query"]))

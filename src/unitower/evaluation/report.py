@@ -18,6 +18,7 @@ TITLES = {
     "vidore/v1": "ViDoRe v1",
     "vidore/v2": "ViDoRe v2",
     "vidore/v3": "ViDoRe v3, the eight public sets",
+    "mieb": "MIEB, screenshots of sentences",
     "text/mteb-en": "MTEB (English, v2), retrieval",
     "text/mmteb": "MMTEB, retrieval",
     "text/coir": "CoIR",
@@ -160,7 +161,8 @@ def beside_published(group: str, inside: Sequence[Card], results: Sequence[Resul
     if len(names) > 1:
         rows.append([f"mean of {len(names)}", *(f"{macro(scores):.2f}" if len(scores) == len(names) else "" for scores in every)])
     sources = dict.fromkeys(f"{entry.source} ({entry.rule})" for card in inside for entry in card.printed(group))
-    text = f"By {' and '.join(measures)}. Sources: {'; '.join(sources)}.\n\n{markdown(rows)}"
+    told = f" Sources: {'; '.join(sources)}." if sources else " Nothing is published here."
+    text = f"By {' and '.join(measures)}.{told}\n\n{markdown(rows)}"
     means = [entry for entry in cards.published_means() if entry.group == group]
     if means:
         others = [["means, as published", "scores by", "mean", "source"]]
