@@ -105,6 +105,16 @@ def test_a_run_that_was_killed_goes_on_with_the_page_it_was_at(
     assert list((tmp_path / "out" / "unfinished").iterdir()) == []
 
 
+def test_a_trial_with_a_limit_takes_the_place_of_nothing(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
+    runner.run([(card, ["default"])], opened(encoder)[:1], out=tmp_path, modes=["dense"])
+    whole = (tmp_path / "runs" / "fake.dense" / "mine.trec").read_text(encoding="utf-8")
+    (few,) = runner.run([(card, ["default"])], opened(encoder)[:1], out=tmp_path, modes=["dense"], limit=1)
+    assert (few.queries, few.documents, few.limit) == (1, 1, 1)
+    assert (tmp_path / "runs" / "fake.dense" / "mine.trec").read_text(encoding="utf-8") == whole
+    assert (tmp_path / "first-1" / "runs" / "fake.dense" / "mine.trec").exists()
+    assert [result.limit for result in results.read(tmp_path)] == [None, 1]
+
+
 def test_a_set_unlike_its_card_is_told(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
     wrong = replace(card, sizes={"default": {"queries": 5, "documents": 3}})
     (first, *_) = runner.run([(wrong, ["default"])], opened(encoder), out=tmp_path / "out")

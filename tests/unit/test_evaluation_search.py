@@ -84,7 +84,7 @@ def test_maxsim_of_many_equals_the_definition(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_dense_and_multi_come_from_one_encoding_pass(encoder: FakeEncoder) -> None:
-    found = Encoded(encoder, name="fake").search(TASK, depth=3)
+    found = Encoded(encoder, name="fake").search(TASK, modes=["dense", "multi"], depth=3)
     assert encoder.encoded == list(TEXTS.values())
     assert {mode: max(run["q3"], key=run["q3"].__getitem__) for mode, run in found.runs.items()} == {"dense": "d", "multi": "d"}
     asked = encoder.encode(["roses"], task="retrieval", role="query")
@@ -109,7 +109,7 @@ def test_kept_vectors_are_not_made_again_and_belong_to_what_they_show(encoder: F
 
 
 def test_words_find_by_bm25() -> None:
-    found = Words(Layer(), name="bm25").search(TASK, depth=3).runs["words"]
+    found = Words(Layer(), name="bm25").search(TASK, modes=["words"], depth=3).runs["words"]
     assert next(iter(found["q1"])) == "a"
     assert list(found["q3"]) == ["d"]  # pages without a word of the query are not found
     assert set(found["q2"]) <= set(TEXTS)

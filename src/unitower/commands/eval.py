@@ -27,7 +27,9 @@ def options(one: argparse.ArgumentParser) -> None:
     )
     one.add_argument("--limit", type=positive, metavar="N", help="only the first N queries and about as many pages: figures are too high")
     one.add_argument("--out", metavar="DIR", default="results", help="where results, runs and judgements go (default: %(default)s)")
-    one.add_argument("--keep-vectors", metavar="DIR", help="keep the vectors of pages there, and use those that are there")
+    one.add_argument(
+        "--keep-vectors", metavar="DIR", help="keep the vectors of pages there and use them again, also where sub-sets share pages"
+    )
     one.add_argument("--table", metavar="FILE", help="write all results in --out, beside published ones, as Markdown")
     one.add_argument("--list", action="store_true", help="tell which cards and baselines there are")
     one.add_argument("--json", action="store_true", help="one JSON array of results")

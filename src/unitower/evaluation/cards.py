@@ -103,7 +103,6 @@ class Card:
     revision: str = ""
     split: str = "test"
     measure: str = "ndcg_linear@5"
-    rule: str = "every page"
     task: str = "retrieval"
     parts: str = ""
     by: Literal["data_dir", "name"] = "data_dir"

@@ -58,6 +58,7 @@ class Table:
         # what a card says of one table need not hold for another: judgements have a query-id where queries have an id, or BEIR's _id
         found = {ours: next((one for one in (name, f"_{name}", ours) if one in there), None) for ours, name in theirs.items()}
         self.columns = {ours: name for ours, name in found.items() if name}
+        self._narrowed: dict[tuple[str, ...], Any] = {}
         for column in wanted:
             if column not in self.columns:
                 raise UnitowerError(
@@ -79,7 +80,9 @@ class Table:
     def row(self, number: int, *columns: str) -> dict[str, Any]:
         """One row: these columns, or all."""
         there = {ours: theirs for ours, theirs in self.columns.items() if not columns or ours in columns}
-        row = hub.at(self.rows.select_columns(list(there.values())), number) if there else {}
+        if columns not in self._narrowed:
+            self._narrowed[columns] = self.rows.select_columns(sorted({*there.values()}))
+        row = hub.at(self._narrowed[columns], number) if there else {}
         return {ours: row[theirs] for ours, theirs in there.items()}
 
 

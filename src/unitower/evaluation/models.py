@@ -40,8 +40,10 @@ class Model(Protocol):
         """Everything about the model that a score depends on: revision, adapter, prompts, limits."""
         ...
 
-    def search(self, task: Task, *, depth: int, keep: Path | None = None, progress: Tell = lambda done, total: None) -> Searched:
-        """The best documents of every query by each mode; see `search.over` for depth, keep and progress."""
+    def search(
+        self, task: Task, *, modes: Sequence[str], depth: int, keep: Path | None = None, progress: Tell = lambda done, total: None
+    ) -> Searched:
+        """The best documents of every query by each of these modes; see `search.over` for depth, keep and progress."""
         ...
 
 
@@ -88,7 +90,9 @@ class Encoded:
         about |= {key: str(getattr(self.encoder, key)) for key in ("device", "dtype") if hasattr(self.encoder, key)}
         return about | ({"text": self.texts.name} if self.texts else {})
 
-    def search(self, task: Task, *, depth: int, keep: Path | None = None, progress: Tell = lambda done, total: None) -> Searched:
+    def search(
+        self, task: Task, *, modes: Sequence[str], depth: int, keep: Path | None = None, progress: Tell = lambda done, total: None
+    ) -> Searched:
         began = Cost.now()
         asked = self.encoder.encode(list(task.queries.values()), task=task.task, role="query")
         query = Cost.now() - began
@@ -104,12 +108,18 @@ class Encoded:
                 ]
             pages = self.encoder.encode(inputs, task=task.task, role="passage")
             encoded = Cost.now()
-            scores = {mode: SCORES[mode](asked, pages) for mode in self.modes}
+            scores = {mode: SCORES[mode](asked, pages) for mode in modes}
             query += Cost.now() - encoded
             return scores, encoded - began + ((self.texts.remembered - before) if self.texts else Cost())
 
         words = sha256("\0".join([*task.queries, *task.queries.values()]).encode()).hexdigest()
-        key = {"model": self.fingerprint(task=task.task), "data": dict(task.identity), "depth": depth, "queries": words}
+        key = {
+            "model": self.fingerprint(task=task.task),
+            "data": dict(task.identity),
+            "modes": list(modes),
+            "depth": depth,
+            "queries": words,
+        }
         found = over(task.corpus.ids, score, queries=len(task.queries), depth=depth, keep=keep, key=key, progress=progress)
         runs = {mode: best.run(list(task.queries), task.corpus.ids) for mode, best in found.best.items()}
         return Searched(runs=runs, page=found.cost / len(task.corpus), query=query / len(task.queries))
@@ -169,7 +179,9 @@ class Words:
     def fingerprint(self, *, task: str) -> dict[str, Any]:
         return {"model": self.name, "revision": "1", "text": self.texts.name, "k1": K1, "b": B}
 
-    def search(self, task: Task, *, depth: int, keep: Path | None = None, progress: Tell = lambda done, total: None) -> Searched:
+    def search(
+        self, task: Task, *, modes: Sequence[str], depth: int, keep: Path | None = None, progress: Tell = lambda done, total: None
+    ) -> Searched:
         """Pages without any word of a query are not found. Nothing is kept: the texts are, where making them takes long."""
         words = {id: list(asked(text).counts)[:QUERY_WORDS] for id, text in task.queries.items()}
         vocabulary = {word for several in words.values() for word in several}

@@ -37,7 +37,7 @@ def listed() -> str:
         inside = [card for card in known if card.belongs(group)]
         subsets = sum(len(card.subsets) for card in inside)
         lines.append(f"{group}: {len(inside)} sets" + (f", {subsets} sub-sets" if subsets > len(inside) else ""))
-        lines += [f"  {card.name:<52} {card.about}" for card in inside if card.name.rpartition("/")[0] == group or group in card.groups]
+        lines += [f"  {card.name:<52} {card.about}" for card in inside]
     lines.append("baselines (--model NAME)")
     lines += [f"  {name:<52} {baselines.about(name)}" for name in baselines.names()]
     return "\n".join(lines)
@@ -104,11 +104,10 @@ def document(results: Sequence[Result]) -> str:
         "has; this fills them for a benchmark, with the weights at hand:\n",
         "```sh\nunitower eval jina_vdr --model jinaai/jina-embeddings-v4 --rule both --out docs/results --table docs/results.md\n```\n",
     ]
+    # a folder whose cards are all in groups of their own is no benchmark
     present = cards.groups(known)
-    for group in [
-        *(one for one in TITLES if one in present),
-        *(one for one in present if one not in TITLES and one != "text" and one != "vidore"),
-    ]:
+    whole_folders = [group for group in present if any(not card.groups for card in known if card.belongs(group))]
+    for group in [*(one for one in TITLES if one in present), *(one for one in whole_folders if one not in TITLES)]:
         inside = [card for card in known if card.belongs(group)]
         parts.append(f"## {TITLES.get(group, group)}\n")
         parts += [shipped_table(inside, whole)] if group == SHIPPED else [beside_published(group, inside, whole)]

@@ -115,11 +115,12 @@ def one(
         return [known[key] for key in keys.values()]
 
     keep = out / "unfinished" / f"{model.name.strip('/').replace('/', '--')}.{whole.name.replace('/', '--')}.npz"
-    searched = model.search(whole, depth=DEPTH, keep=keep, progress=tell)
+    searched = model.search(whole, modes=modes, depth=DEPTH, keep=keep, progress=tell)
     made = []
+    files = out if limit is None else out / f"first-{limit}"  # a trial run must not take the place of a whole one
     for name in rule:
         judged = rules.applied(whole, name)
-        trec.write_qrels(out / "qrels" / name.replace(" ", "-") / f"{whole.name}.qrels", judged.qrels)
+        trec.write_qrels(files / "qrels" / name.replace(" ", "-") / f"{whole.name}.qrels", judged.qrels)
         for mode in modes:
             figures = metrics.evaluate(rules.raised(searched.runs[mode], judged.floor), judged.qrels, ties=ties)
             made.append(
@@ -142,7 +143,7 @@ def one(
                 )
             )
     for result in made:
-        trec.write_run(out / "runs" / result.system / f"{whole.name}.trec", searched.runs[result.mode], tag=result.system)
+        trec.write_run(files / "runs" / result.system / f"{whole.name}.trec", searched.runs[result.mode], tag=result.system)
     results.write(out, [*results.read(out), *made])
     keep.unlink(missing_ok=True)
     return made

@@ -157,8 +157,9 @@ def over(
     progress  told documents done and their number
     """
     so_far = Pass.read(keep, key or {}) if keep else Pass()
-    order = np.empty(len(ids), np.int64)
-    order[[*map({id: place for place, id in enumerate(ids)}.__getitem__, ranking(dict.fromkeys(ids, 0.0)))]] = np.arange(len(ids))
+    place = {id: number for number, id in enumerate(ids)}
+    order = np.empty(len(ids), np.int64)  # of each document among equals
+    order[[place[id] for id in ranking(dict.fromkeys(ids, 0.0))]] = np.arange(len(ids))
     size = FIRST
     progress(so_far.done, len(ids))
     while so_far.done < len(ids):
