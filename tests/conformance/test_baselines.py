@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from unitower.errors import UnitowerError
 from unitower.evaluation import baselines
 from unitower.evaluation.models import Model
 from unitower.evaluation.task import Listed, Task
@@ -37,7 +36,7 @@ TASK = Task(
 def model(request: pytest.FixtureRequest) -> Model:
     try:
         return baselines.open_baseline(request.param)
-    except UnitowerError as error:  # its message names what to install
+    except baselines.NotInstalled as error:  # its message names what to install
         pytest.skip(str(error))
 
 

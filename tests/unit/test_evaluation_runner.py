@@ -105,6 +105,17 @@ def test_a_run_that_was_killed_goes_on_with_the_page_it_was_at(
     assert list((tmp_path / "out" / "unfinished").iterdir()) == []
 
 
+def test_a_baseline_that_is_not_installed_is_left_out_unless_there_is_no_other(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
+    def missing() -> Model:
+        raise baselines.NotInstalled("install it first")
+
+    told: list[str] = []
+    found = runner.run([(card, ["default"])], [missing, *opened(encoder)[1:]], out=tmp_path, left_out=told.append)
+    assert ([result.model for result in found], told) == (["bm25"], ["install it first"])
+    with pytest.raises(UnitowerError, match="install it first"):
+        runner.run([(card, ["default"])], [missing], out=tmp_path)
+
+
 def test_a_trial_with_a_limit_takes_the_place_of_nothing(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
     runner.run([(card, ["default"])], opened(encoder)[:1], out=tmp_path, modes=["dense"])
     whole = (tmp_path / "runs" / "fake.dense" / "mine.trec").read_text(encoding="utf-8")

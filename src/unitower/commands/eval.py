@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             rule=("every page", "one page") if arguments.rule == "both" else (arguments.rule,),
             limit=arguments.limit,
             progress=progress,
+            left_out=lambda reason: print(f"unitower: left out: {reason}", file=sys.stderr),
         )
     for result in found:
         for note in result.notes:

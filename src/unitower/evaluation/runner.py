@@ -56,21 +56,29 @@ def run(
     ties: Ties = "trec",
     limit: int | None = None,
     progress: Callable[[Progress], None] = lambda now: None,
+    left_out: Callable[[str], None] = lambda reason: None,
 ) -> list[Result]:
     """Results of all cards and models, in their order; each is in `out` as soon as it is known.
 
-    chosen  cards with the sub-sets that are meant
-    models  opened one after the other, when their turn comes
-    modes   those wanted of a model that has several; None: all it has
-    rule    by which pages count, one or both of `rules.RULES`
-    limit   queries and documents to try things with, see `Task.first`
+    chosen    cards with the sub-sets that are meant
+    models    opened one after the other, when their turn comes
+    modes     those wanted of a model that has several; None: all it has
+    rule      by which pages count, one or both of `rules.RULES`
+    limit     queries and documents to try things with, see `Task.first`
+    left_out  told of every baseline that is not installed; the others go on. If none is left, NotInstalled is raised
 
     UnitowerError and ValueError as of loading and the models.
     """
     tasks = [(card, subset) for card, subsets in chosen for subset in subsets]
     found: list[Result] = []
+    missing: list[baselines.NotInstalled] = []
     for open_model in models:
-        opened = open_model()
+        try:
+            opened = open_model()
+        except baselines.NotInstalled as error:
+            left_out(str(error))
+            missing.append(error)
+            continue
         for done, (card, subset) in enumerate(tasks):
             wanted = [mode for mode in opened.modes if modes is None or mode in modes] or list(opened.modes)
 
@@ -81,6 +89,8 @@ def run(
 
             tell(0, 0)
             found += one(card, subset, opened, out=out, modes=wanted, rule=rule, ties=ties, limit=limit, tell=tell)
+    if missing and not found:
+        raise missing[0]
     return found
 
 

@@ -3,7 +3,7 @@
 A baseline is a module with
 
     ABOUT: str              one line for the table
-    def open() -> Model     UnitowerError says what must be installed first
+    def open() -> Model     NotInstalled says what must be installed first
 
 To add one, add one file; tests/conformance/test_baselines.py runs on it by itself.
 """
@@ -14,7 +14,12 @@ import importlib
 import pkgutil
 from typing import cast
 
+from unitower.errors import UnitowerError
 from unitower.evaluation.models import Model
+
+
+class NotInstalled(UnitowerError):
+    """A baseline needs a program or a package that is not there. A run of several models goes on without it."""
 
 
 def names() -> list[str]:

