@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from card_samples import png, sample
 from fake import FakeEncoder
 
 from unitower.cli import main
 from unitower.errors import UnitowerError
-from unitower.evaluation import baselines, cards, loading, report, results, rules, runner, search
+from unitower.evaluation import baselines, cards, loading, metrics, report, results, rules, runner, search
 from unitower.evaluation.cards import Card
 from unitower.evaluation.models import Encoded, Model
 from unitower.evaluation.results import Result
@@ -183,6 +184,16 @@ def test_the_document_puts_what_was_measured_beside_what_was_published() -> None
     assert first.split("|")[-2].strip() == "50.00"
     (mean,) = [line for line in section.splitlines() if line.startswith("| mean of 10")]
     assert mean.split("|")[-2].strip() == "54.50"
+
+
+def test_chance_is_what_random_orders_reach(card: Card) -> None:
+    few = replace(card, sizes={"default": {"queries": 1, "documents": 12}})
+    orders = np.random.default_rng(0).random((4_000, 12))
+    reached = [
+        metrics.evaluate({"q": dict(zip("abcdefghijkl", row, strict=True))}, {"q": {"a": 1}}, ["ndcg@5"])["ndcg_linear@5"] for row in orders
+    ]
+    assert report.chance(few) == pytest.approx(np.mean(reached), abs=4 * np.std(reached) / np.sqrt(len(reached)))
+    assert report.chance(card) is None
 
 
 def test_a_mean_is_not_told_where_a_sub_set_is_missing() -> None:

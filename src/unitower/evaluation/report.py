@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from unitower.evaluation import baselines, cards
 from unitower.evaluation.cards import Card
+from unitower.evaluation.metrics import Measure
 from unitower.evaluation.results import Result, macro
 from unitower.evaluation.trec import write_whole
 
@@ -129,8 +131,21 @@ def shipped_table(inside: Sequence[Card], results: Sequence[Result]) -> str:
         rows.append(
             [model, reads, mode, *(points(by_card.get(name)) for name in names), mean, seconds(sum(costs) / len(costs)) if costs else ""]
         )
+    rows.append(["chance", "nothing", "any order", *(points(chance(card)) for card in inside), "", ""])
     sets = "\n".join(f"- `{card.name.rpartition('/')[2]}`: {card.about} {counts(card)} By {card.measure}." for card in inside)
     return f"{markdown(rows, left=3)}\n{sets}\n"
+
+
+def chance(card: Card) -> float | None:
+    """nDCG of any order of the pages, on average, where one page answers a query; None for other measures, or where sizes are not known.
+
+    Where several pages answer, chance does a little better.
+    """
+    measure = Measure.named(card.measure)
+    if measure.kind != "ndcg_linear" or card.sizes.keys() != card.subsets.keys():
+        return None
+    pages = [size["documents"] for size in card.sizes.values()]
+    return sum(sum(1 / math.log2(rank + 1) for rank in range(1, min(measure.cutoff, n) + 1)) / n for n in pages) / len(pages)
 
 
 def counts(card: Card) -> str:
