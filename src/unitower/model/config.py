@@ -20,6 +20,9 @@ ROLE_ADAPTERS = "unitower_role_adapters"
 
 ROLES = ("query", "passage")
 
+NOT_OF_THE_DECODER = ("architectures", "auto_map", "model_type", "vision_config", "transformers_version")
+"""Fields of a config.json whose decoder stands at the top level that are not the decoder's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
@@ -172,9 +175,14 @@ class ModelConfig:
 
     @classmethod
     def read(cls, folder: Path) -> ModelConfig:
-        """From `folder/config.json`. CheckpointError names what is missing or cannot be."""
+        """From `folder/config.json`; of the decoder alone without a `text_config`, as Qwen2.5-VL lies on the Hub, the top level counts.
+
+        CheckpointError names what is missing or cannot be.
+        """
         path = folder / "config.json"
         raw = _json(path)
+        if "text_config" not in raw and "hidden_size" in raw:
+            raw = {**raw, "text_config": {key: value for key, value in raw.items() if key not in NOT_OF_THE_DECODER}}
         text, vision = dict(_section(raw, "text_config", path)), dict(_section(raw, "vision_config", path))
         if text.get("rms_norm_eps") is None:  # transformers would take 1e-5, the released model has 1e-6: the file must say
             raise CheckpointError(f"{path}: text_config has no rms_norm_eps.")

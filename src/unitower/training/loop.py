@@ -12,7 +12,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from unitower.data import open_source
+from unitower.data import Pairs, open_source
 from unitower.encode.images import as_seen
 from unitower.encode.processor import Processor
 from unitower.encode.tasks import Task, tasks_of
@@ -31,7 +32,7 @@ from unitower.model.checkpoint import write_checkpoint, write_json
 from unitower.model.embedder import Embedder, TokenSequence
 from unitower.training.curve import write_curve
 from unitower.training.gather import gathered, gathered_rows, sum_gradients
-from unitower.training.recipe import Mix, Phase, Recipe
+from unitower.training.recipe import Mix, Phase, Recipe, pinned
 from unitower.training.sampler import Batch, Sampler
 from unitower.training.start import start
 from unitower.training.step import Side, Sides, backward
@@ -71,7 +72,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
     except ImportError as error:
         raise UnitowerError("training needs the package accelerate: pip install 'unitower[train]'.") from error
 
-    out = Path(out)
+    recipe, out = pinned(recipe), Path(out)
     accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bfloat16" else "no", cpu=not torch.cuda.is_available())
     main = accelerator.is_main_process
     if main:
@@ -83,28 +84,27 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
     embedder = embedder.to(accelerator.device)
     run = Run.restore(out, embedder) if (out / STATE / "run.json").exists() else Run()
     processor = Processor.read(origin, embedder.config)
+    sources = Sources(recipe.phases[run.phase :])  # all of them now: a data set that is missing is told before days of training
     precision = accelerator.autocast if embedder.dtype == torch.float32 else nullcontext  # frozen bfloat16 weights need no casting
 
     for number, phase in enumerate(recipe.phases):
         if number < run.phase:
             continue
-        stage = Stage(recipe, phase, number, embedder, processor, share=(accelerator.process_index, accelerator.num_processes))
+        share = (accelerator.process_index, accelerator.num_processes)
+        stage = Stage(recipe, phase, number, embedder, processor, sources, share=share)
         stage.restore(run)
         clock = time.perf_counter()
-        for step in range(run.step, phase.steps):
+        for step, drawn in zip(range(run.step, phase.steps), ahead(stage.draw, phase.steps - run.step), strict=True):
             torch.manual_seed(hash_of(recipe.seed, number, step, accelerator.process_index))  # dropout: the same after a resume
             lr = rate(phase, step)
 
-            batches = {name: stage.sides(sampler.next()) for name, sampler in stage.samplers.items()}
             measured = backward(
-                embedder, batches, stage.objective, chunk_tokens=phase.chunk_tokens, precision=precision, gather=gathered,
+                embedder, drawn.batches, stage.objective, chunk_tokens=phase.chunk_tokens, precision=precision, gather=gathered,
                 gather_grades=gathered_rows,
             )  # fmt: skip
             sum_gradients(stage.parameters)
             norm = float(torch.nn.utils.clip_grad_norm_(stage.parameters, phase.clip))
-            stage.optimizer.param_groups[0]["lr"] = lr
-            stage.optimizer.step()
-            stage.optimizer.zero_grad(set_to_none=True)
+            stage.move(lr)
             stage.average(phase.average)
 
             last = step + 1 == phase.steps
@@ -113,7 +113,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
                 done = (step + 1 - run.logged) * sum(mix.batch for mix in (phase.text, phase.pages) if mix)
                 told = Told(
                     phase=phase.name, step=step + 1, steps=phase.steps, loss=float(measured.loss.detach()), lr=lr, gradient_norm=norm,
-                    samples_per_s=round(done / took, 2), unusable=stage.unusable, parts=floats(measured.parts),
+                    samples_per_s=round(done / took, 2), unusable=drawn.unusable, parts=floats(measured.parts),
                     accuracy=floats(measured.accuracy),
                 )  # fmt: skip
                 run.logged = step + 1
@@ -121,11 +121,11 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
                 if progress:
                     progress(told)
             if main and (step + 1) % recipe.save_every == 0 and not last:
-                run.save(out, embedder, stage, number, step + 1)
+                run.save(out, recipe, embedder, stage, drawn.samplers, number, step + 1)
         stage.end()
         run = Run(phase=number + 1)
         if main:
-            run.save(out, embedder, None, number + 1, 0)
+            run.save(out, recipe, embedder, None, {}, number + 1, 0)
         accelerator.wait_for_everyone()
 
     if main:
@@ -137,11 +137,55 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
 # ---------------------------------------------------------------- one phase
 
 
+class Sources:
+    """The data sources of a run, each opened once, however many phases read it."""
+
+    def __init__(self, phases: Iterable[Phase]) -> None:
+        self.opened: dict[str, Pairs] = {}
+        for source in (source for phase in phases for mix in (phase.text, phase.pages) if mix for source in mix.sources):
+            self.opened.setdefault(repr(source), open_source(source.kind, **source.options))
+
+    def sampler(self, mix: Mix, *, seed: int) -> Sampler:
+        return Sampler([(self.opened[repr(source)], source.weight) for source in mix.sources], batch=mix.batch, seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What a step trains on, and where the samplers stand after it."""
+
+    batches: Mapping[str, Sides]
+    samplers: Mapping[str, Any]
+    unusable: int
+
+
+def ahead(draw: Callable[[], Drawn], count: int) -> Iterator[Drawn]:
+    """`count` draws, each made while the step before it runs: pages are decoded and scaled beside the arithmetic."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(draw) if count else None
+        for left in reversed(range(count)):
+            assert coming is not None
+            drawn = coming.result()
+            coming = pool.submit(draw) if left else None
+            yield drawn
+
+
 class Stage:
-    """A phase at work: what it trains, its optimiser, its data, and how pairs become sequences."""
+    """A phase at work: what it trains, its optimiser, its data, and how pairs become sequences.
+
+    parameters  of the model, that the phase moves, and `weights`, what the optimiser moves: the same, or a float32 copy of those that the
+                model keeps in bfloat16, where small steps would be rounded away
+    """
 
     def __init__(
-        self, recipe: Recipe, phase: Phase, number: int, embedder: Embedder, processor: Processor, *, share: tuple[int, int] = (0, 1)
+        self,
+        recipe: Recipe,
+        phase: Phase,
+        number: int,
+        embedder: Embedder,
+        processor: Processor,
+        sources: Sources,
+        *,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.phase, self.embedder, self.processor, self.share = phase, embedder, processor, share
         torch.manual_seed(hash_of(recipe.seed, number, -1, 0))
@@ -156,23 +200,28 @@ class Stage:
         self.parameters: list[Tensor] = [parameters[name].requires_grad_() for name in self.names]
         embedder.train()
         embedder.recompute(phase.recompute)
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=phase.lr, weight_decay=phase.weight_decay, betas=(0.9, 0.98))
-        self.averages = [p.detach().clone() for p in self.parameters] if phase.average else []
+        self.weights = [p if p.dtype == torch.float32 else p.detach().float() for p in self.parameters]
+        self.optimizer = torch.optim.AdamW(self.weights, lr=phase.lr, weight_decay=phase.weight_decay, betas=(0.9, 0.98))
+        self.averages = [weight.detach().clone() for weight in self.weights] if phase.average else []
         widths = embedder.config.matryoshka_dims if phase.objective.dense_widths is None else phase.objective.dense_widths
         self.objective = replace(phase.objective, dense_widths=tuple(widths))
         mixes: dict[str, Mix] = {name: mix for name, mix in (("text", phase.text), ("pages", phase.pages)) if mix}
         if not mixes:
             raise UnitowerError(f"phase {phase.name!r} has no data: give it text, pages or both.")
-        self.samplers = {name: sampler_of(mix, seed=hash_of(recipe.seed, number, 0, i)) for i, (name, mix) in enumerate(mixes.items())}
+        self.samplers = {name: sources.sampler(mix, seed=hash_of(recipe.seed, number, 0, i)) for i, (name, mix) in enumerate(mixes.items())}
         self.task = self._task()
 
     def _task(self) -> Task:
         known = tasks_of(dict.fromkeys([*self.embedder.config.task_names, self.phase.task]))
         return known[self.phase.task]
 
-    @property
-    def unusable(self) -> int:
-        return sum(sampler.unusable.count.total() for sampler in self.samplers.values())
+    def draw(self) -> Drawn:
+        """The next batches, text and pages."""
+        return Drawn(
+            batches={name: self.sides(sampler.next()) for name, sampler in self.samplers.items()},
+            samplers={name: sampler.state for name, sampler in self.samplers.items()},
+            unusable=sum(sampler.unusable.count.total() for sampler in self.samplers.values()),
+        )
 
     def sides(self, batch: Batch) -> Sides:
         """A batch's sequences; in a run of several processes the part that falls to this one."""
@@ -201,10 +250,23 @@ class Stage:
         return self.processor.image_sequence(self.processor.resized(image, size))
 
     @torch.no_grad()
+    def move(self, lr: float) -> None:
+        """One step of the optimiser against the gradients, which are then forgotten."""
+        copies = [(weight, p) for weight, p in zip(self.weights, self.parameters, strict=True) if weight is not p]
+        for weight, parameter in copies:
+            weight.grad = None if parameter.grad is None else parameter.grad.float()
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.optimizer.step()
+        for weight, parameter in copies:
+            parameter.copy_(weight)
+        for each in (*self.weights, *self.parameters):
+            each.grad = None
+
+    @torch.no_grad()
     def average(self, decay: float) -> None:
         """Let the running average follow the weights."""
-        for average, parameter in zip(self.averages, self.parameters, strict=True) if self.averages else ():
-            average.lerp_(parameter, 1 - decay)
+        for average, weight in zip(self.averages, self.weights, strict=True) if self.averages else ():
+            average.lerp_(weight, 1 - decay)
 
     @torch.no_grad()
     def end(self) -> None:
@@ -218,14 +280,15 @@ class Stage:
         if run.step == 0:
             return
         state = run.tensors
-        for i, (name, parameter) in enumerate(zip(self.names, self.parameters, strict=True)):
+        for i, (name, parameter, weight) in enumerate(zip(self.names, self.parameters, self.weights, strict=True)):
             with torch.no_grad():
-                parameter.copy_(state[f"weights.{name}"])
+                weight.copy_(state[f"weights.{name}"])
+                parameter.copy_(weight)
                 if self.averages:
                     self.averages[i].copy_(state[f"average.{name}"])
             if f"step.{name}" in state:
-                moments = {key: state[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
-                self.optimizer.state[parameter] = {"step": state[f"step.{name}"], **moments}
+                moments = {key: state[f"{key}.{name}"].to(weight.device) for key in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[weight] = {"step": state[f"step.{name}"], **moments}
         for name, sampler in self.samplers.items():
             sampler.resume(run.samplers[name])
 
@@ -242,10 +305,6 @@ def trained_names(embedder: Embedder, phase: Phase) -> list[str]:
         if chosen:
             names.append(name)
     return names
-
-
-def sampler_of(mix: Mix, *, seed: int) -> Sampler:
-    return Sampler([(open_source(s.kind, **s.options), s.weight) for s in mix.sources], batch=mix.batch, seed=seed)
 
 
 def rate(phase: Phase, step: int) -> float:
@@ -276,13 +335,21 @@ class Run:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     samplers: dict[str, Any] = field(default_factory=dict)
 
-    def save(self, out: Path, embedder: Embedder, stage: Stage | None, phase: int, step: int) -> None:
-        """Write the state beside the old one, then take its place: a kill leaves one of the two whole."""
-        tensors = {f"model.{name}": p.detach().cpu().contiguous() for name, p in embedder.named_parameters()}
+    def save(
+        self, out: Path, recipe: Recipe, embedder: Embedder, stage: Stage | None, samplers: Mapping[str, Any], phase: int, step: int
+    ) -> None:
+        """Write the state beside the old one, then take its place: a kill leaves one of the two whole.
+
+        A backbone that no phase moves is not written again and again: it is where the recipe's start is.
+        """
+        frozen = recipe.config is None and not any("tower" in each.train for each in recipe.phases)
+        kept = {n: p for n, p in embedder.named_parameters() if not frozen or ".lora_" in n or n.startswith("projector.")}
+        tensors = {f"model.{name}": p.detach().cpu().contiguous() for name, p in kept.items()}
         if stage is not None:
-            for i, (name, parameter) in enumerate(zip(stage.names, stage.parameters, strict=True)):
-                tensors[f"weights.{name}"] = tensors.pop(f"model.{name}")
-                for key, value in stage.optimizer.state[parameter].items():  # empty for what never had a gradient
+            for i, (name, weight) in enumerate(zip(stage.names, stage.weights, strict=True)):
+                del tensors[f"model.{name}"]
+                tensors[f"weights.{name}"] = weight.detach().cpu().contiguous()
+                for key, value in stage.optimizer.state[weight].items():  # empty for what never had a gradient
                     tensors[f"{key}.{name}"] = value.cpu().contiguous()
                 if stage.averages:
                     tensors[f"average.{name}"] = stage.averages[i].cpu().contiguous()
@@ -292,7 +359,6 @@ class Run:
         part.mkdir()
         save_file(tensors, part / "tensors.safetensors")
         adapters = {name: asdict(replace(lora, extra={})) for name, lora in embedder.lora.items()}
-        samplers = {name: sampler.state for name, sampler in stage.samplers.items()} if stage else {}
         write_json(part / "run.json", {"phase": phase, "step": step, "adapters": adapters, "samplers": samplers})
         for path in (part / "tensors.safetensors", part / "run.json", part):
             descriptor = os.open(path, os.O_RDONLY)
@@ -316,8 +382,9 @@ class Run:
         parameters = dict(embedder.named_parameters())
         with torch.no_grad():
             for name, parameter in parameters.items():
-                key = f"model.{name}" if f"model.{name}" in tensors else f"weights.{name}"
-                parameter.copy_(tensors[key])
+                for key in (f"model.{name}", f"weights.{name}"):
+                    if key in tensors:
+                        parameter.copy_(tensors[key])
         forget_after(out / METRICS, names_before=raw["phase"], step=raw["step"], out=out)
         return cls(phase=raw["phase"], step=raw["step"], logged=raw["step"], tensors=tensors, samplers=raw["samplers"])
 
@@ -371,6 +438,12 @@ def finish(out: Path, recipe: Recipe, embedder: Embedder, origin: Path) -> None:
         embedder.remove_adapter(name)  # what the tasks' adapters started from
     embedder.eval()
     write_checkpoint(embedder, out, like=origin)
+    if seen := [phase.max_pixels for phase in recipe.phases if phase.max_pixels]:  # pages are encoded as large as they were trained
+        path = out / "preprocessor_config.json"
+        rules = json.loads(path.read_text(encoding="utf-8")) | {"max_pixels": max(seen)}
+        if "longest_edge" in rules.get("size", {}):  # a newer name of the same
+            rules["size"]["longest_edge"] = max(seen)
+        write_json(path, rules)
     write_curve(out / METRICS, out / "curve.html", title=recipe.name)
     shutil.rmtree(out / STATE, ignore_errors=True)
 

@@ -49,6 +49,7 @@ class Objective:
     stop_gradient  head that the divergence does not move; None: both move, as the paper does
     dense_widths   Matryoshka widths of the dense vector; None: those of the model; () for its full width only
     late_widths    the same of the token vectors; () for their full width only, as the paper does
+    normalised     late scores are divided by the query's length, as the paper does in training; without, long queries speak louder
     """
 
     kind: Literal["joint", "graded"] = "joint"
@@ -59,6 +60,7 @@ class Objective:
     stop_gradient: Literal["dense", "late"] | None = None
     dense_widths: tuple[int, ...] | None = None
     late_widths: tuple[int, ...] = ()
+    normalised: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ class Recipe:
     lora        rank and scale of the adapters
     precision   "bfloat16" or "float32" arithmetic; what is trained is kept in float32
     save_every  steps between states a killed run resumes from
+    revisions   Hub id -> commit (40 digits), of `start` and of the data sets whose card says none
     """
 
     name: str
@@ -116,6 +119,38 @@ class Recipe:
     seed: int = 0
     save_every: int = 100
     log_every: int = 10
+    revisions: Mapping[str, str] = field(default_factory=dict)
+
+
+def pinned(recipe: Recipe) -> Recipe:
+    """The recipe with its revisions written into the cards of its data sets. ValueError names all that are open, before anything runs.
+
+    >>> card = {"path": "owner/name", "licence": "MIT", "languages": ["en"]}
+    >>> phase = Phase(name="one", steps=1, text=Mix(sources=(Source(kind="hub", options={"card": card}),), batch=2))
+    >>> pinned(Recipe(name="x", start="nano", phases=(phase,), revisions={"owner/name": "0" * 40})).phases[0].text.sources[0].options
+    {'card': {'path': 'owner/name', 'licence': 'MIT', 'languages': ['en'], 'revision': '0000000000000000000000000000000000000000'}}
+    """
+    missing: dict[str, None] = {}
+
+    def filled(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        inner = {key: filled(each) for key, each in value.items()}
+        if (path := inner.get("path")) in recipe.revisions and not inner.get("revision"):
+            inner["revision"] = recipe.revisions[path] or missing.setdefault(path)
+        return inner
+
+    def mixed(mix: Mix | None) -> Mix | None:
+        return mix and replace(mix, sources=tuple(replace(source, options=filled(source.options)) for source in mix.sources))
+
+    phases = tuple(replace(phase, text=mixed(phase.text), pages=mixed(phase.pages)) for phase in recipe.phases)
+    if missing:
+        settings = " ".join(f"--set revisions.{path}=COMMIT" for path in missing)
+        raise ValueError(
+            f"no commit is known for {', '.join(missing)}. Look each up on the Hub (huggingface.co/datasets/NAME/commits/main), see that "
+            f"its licence suits you, and give it: {settings}"
+        )
+    return replace(recipe, phases=phases)
 
 
 def recipes() -> list[str]:
@@ -170,6 +205,10 @@ def with_setting(config: T, key: Sequence[str], value: str) -> T:
         changed = with_setting(config[at], rest, value) if rest else _value(value, like=config[at], key=name)
         return (*config[:at], changed, *config[at + 1 :])  # type: ignore[return-value]
     if isinstance(config, Mapping):
+        cut = next((cut for cut in range(len(key), 0, -1) if ".".join(key[:cut]) in config), 1)  # a name may have dots itself
+        name, rest = ".".join(key[:cut]), list(key[cut:])
+        if rest and name not in config:
+            raise ValueError(f"there is no {name!r}; there are {', '.join(map(str, config))}.")
         return {**config, name: with_setting(config[name], rest, value) if rest else _value(value, like=config.get(name), key=name)}  # type: ignore[return-value]
     if not is_dataclass(config) or name not in {f.name for f in fields(config)}:
         there = [f.name for f in fields(config)] if is_dataclass(config) else []
@@ -181,6 +220,8 @@ def with_setting(config: T, key: Sequence[str], value: str) -> T:
 def _value(text: str, *, like: object, key: str) -> object:
     import ast
 
+    if isinstance(like, str):
+        return text
     try:
         value: object = ast.literal_eval(text)
     except (ValueError, SyntaxError):

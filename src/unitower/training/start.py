@@ -20,7 +20,7 @@ def start(recipe: Recipe) -> tuple[Path, Embedder]:
 
     A tower all of whose weights stay frozen is read in the recipe's precision; one that a phase moves is kept in float32.
     """
-    folder, _ = folder_of(recipe.start)
+    folder, _ = folder_of(recipe.start, revision=recipe.revisions.get(recipe.start))
     moved = any("tower" in phase.train for phase in recipe.phases)
     dtype = torch.float32 if moved or recipe.precision == "float32" else torch.bfloat16
     if recipe.config is not None:

@@ -183,7 +183,7 @@ def loss_of(vectors: Mapping[str, Sequence[Vectors]], grades: Mapping[str, Tenso
         widths = dense_widths(objective, queries.dense.shape[1])
         dense_scores = matryoshka.scores(dense.scores, queries.dense, one.dense, widths=widths)
         late_scores = matryoshka.scores(
-            partial(late.scores, query_lengths=queries.lengths, document_lengths=one.lengths),
+            partial(late.scores, query_lengths=queries.lengths, document_lengths=one.lengths, normalised=objective.normalised),
             queries.tokens,
             one.tokens,
             widths=objective.late_widths or (queries.tokens.shape[1],),
@@ -212,7 +212,8 @@ def graded(name: str, queries: Vectors, documents: Vectors, grades: Tensor, obje
     cosent_of = partial(cosent.loss, grades_B=grades, temperature=objective.cosent_temperature)
     widths = dense_widths(objective, queries.dense.shape[1])
     dense_loss = matryoshka.loss(cosent_of, matryoshka.scores(dense.paired, queries.dense, documents.dense, widths=widths))
-    late_scores = late.paired(queries.tokens, documents.tokens, query_lengths=queries.lengths, document_lengths=documents.lengths)
+    lengths = {"query_lengths": queries.lengths, "document_lengths": documents.lengths}
+    late_scores = late.paired(queries.tokens, documents.tokens, **lengths, normalised=objective.normalised)
     return {f"{name}_dense_cosent": dense_loss, f"{name}_late_cosent": cosent_of(late_scores)}
 
 
