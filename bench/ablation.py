@@ -128,6 +128,8 @@ def write_data(folder: Path) -> None:
             chosen = [pair for pair, is_held in zip(pairs, held, strict=True) if is_held is wanted]
             rows = [{"query": pair.query.content, "pos": [pair.document.content]} for pair in chosen]
             write_jsonl(part / f"{sides}-{split}.jsonl", rows[: 2000 if split == "train" else HELD_OUT])
+            if (sides, split) == ("summary", "train"):
+                write_jsonl(part / "to-mine.jsonl", rows[:400])  # as many as the few steps of the second phase read
     part.rename(folder)
 
 
@@ -293,7 +295,7 @@ def prepared(work: Path) -> tuple[Path, Path]:
     if not (trained / "model.safetensors").is_file():
         train(backbone(data), trained, resume=trained.is_dir(), progress=on_stderr)
     if not (data / "mined.jsonl").is_file():
-        pairs = open_source("jsonl", path=data / "summary-train.jsonl", test_share=0)
+        pairs = open_source("jsonl", path=data / "to-mine.jsonl", test_share=0)
         encoder = unitower.load(trained, dtype="float32")
         mine(pairs, encoder=encoder, among=open_store("memory:"), out=data / "mined.jsonl", settings=Mining(k=2, depth=30))
     if not start.is_dir():

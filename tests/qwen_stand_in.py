@@ -116,7 +116,7 @@ def toy(recipe: Recipe, *, start: Path, data: Path, steps: int = 2, **changes: A
         return (
             inner
             | ({"test_share": 0} if "card" in inner else {})
-            | ({"size": 9, "kinds": ["letter"], "px": (84, 112)} if "size" in inner else {})
+            | ({"size": 9, "kinds": ["letter"], "px": (168, 168)} if "size" in inner else {})
         )
 
     def small(mix: Mix | None) -> Mix | None:

@@ -88,6 +88,9 @@ def test_a_run_learns_and_gives_a_checkpoint_that_loads(data: Path, tmp_path: Pa
     assert [t.phase for t in told] == ["pairs"] * 12 + ["retrieval"] * 4 + ["code"] * 3
     assert told[11].loss < 0.8 * told[0].loss
     assert told[-1].unusable > 0
+    named = json.loads((tmp_path / "run" / "unusable.json").read_text(encoding="utf-8"))["pairs"]
+    assert named["rows"] == {"text": 2}
+    assert any("line 4" in reason and "empty" in reason for reason in named["first"])
     enc = unitower.load(out, dtype="float32")
     assert enc.tasks == ("retrieval", "text-matching", "code")
     assert enc.encode(["a text", data / "red.png"], role="passage").dense.shape == (2, 64)

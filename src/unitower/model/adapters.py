@@ -65,7 +65,8 @@ class AdaptedLinear(nn.Module):
     def low_rank_onto(self, y: Tensor, x: Tensor, name: str) -> Tensor:
         """y + scale * B A x in two products, whatever the number of projections: what training spends its time on."""
         lora = self.lora[name]
-        shrunk = lora.scale * linear(F.dropout(x, lora.lora_dropout, self.training), self.lora_A[name].to(x.dtype))
+        shrunk = linear(F.dropout(x, lora.lora_dropout, self.training), self.lora_A[name].to(x.dtype))
+        shrunk = shrunk if lora.scale == 1 else lora.scale * shrunk
         blocks = torch.block_diag(*self.lora_B[name].split(self.out_features)).to(x.dtype)  # type: ignore[no-untyped-call]
         return torch.addmm(y, shrunk, blocks.T) if y.dtype == shrunk.dtype else y + linear(shrunk, blocks)
 

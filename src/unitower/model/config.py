@@ -208,6 +208,7 @@ class ModelConfig:
             text=_build(TextConfig, text, path, section="text_config"),
             vision=_build(VisionConfig, vision, path, section="vision_config"),
             truncate_dim=raw.get("truncate_dim") or None,
+            **({} if raw.get("matryoshka_dims") is not None else {"matryoshka_dims": _widths_up_to(text.get("hidden_size"))}),
             role_adapters=raw.get(ROLE_ADAPTERS) or {},
             extra=raw,
         )
@@ -266,6 +267,13 @@ class ModelConfig:
 
 
 T = TypeVar("T")
+
+
+def _widths_up_to(hidden: object) -> tuple[int, ...]:
+    """The released model's widths as far as a backbone, which names none, has them; else its full width."""
+    if type(hidden) is not int:
+        return ModelConfig.matryoshka_dims  # `_build` tells what is wrong with it
+    return tuple(width for width in ModelConfig.matryoshka_dims if width <= hidden) or (hidden,)
 
 
 def _own(config: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from torch.utils.checkpoint import checkpoint
 
 from unitower.model.adapters import AdaptedLinear, Route
 from unitower.model.config import TextConfig, VisionConfig
-from unitower.model.gradients import rms_norm, silu_gate, turn, turned
+from unitower.model.gradients import attend, rms_norm, silu_gate, turn, turned
 from unitower.model.linear import linear, linear_silu, linear_times
 
 BARE: Route = ((None, 0, -1),)
@@ -156,7 +156,7 @@ class VisionBlock(nn.Module):
         for size, count in windows:
             stretch = slice(first, first + size * count)
             each = [t[:, stretch].reshape(images * count, size, self.heads, self.head_dim).transpose(1, 2) for t in (q, k, v)]
-            seen = F.scaled_dot_product_attention(each[0], each[1], each[2])
+            seen = attend(each[0], each[1], each[2], causal=False)
             mixed.append(seen.transpose(1, 2).reshape(images, size * count, -1))
             first += size * count
         x_BPC = self.proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=1), route, plus=x_BPC)
@@ -238,7 +238,7 @@ class DecoderBlock(nn.Module):
         for length, count in runs:
             read = length if route is not None else -(-length // EVEN_ROWS) * EVEN_ROWS
             each = [stretches(t, first, length=length, count=count, read=read).transpose(1, 2) for t in (q, k, v)]
-            seen = F.scaled_dot_product_attention(each[0], each[1], each[2], is_causal=True, enable_gqa=self.heads != self.kv_heads)
+            seen = attend(each[0], each[1], each[2], causal=True)
             mixed.append(seen.transpose(1, 2)[:, :length].reshape(length * count, -1))
             first += length * count
         if first < len(x_NC):

@@ -150,6 +150,8 @@ class Face:
             image = image.reduce(times)
         pixels = np.asarray(image)
         rows, columns = np.nonzero(pixels > 3)
+        if not len(rows) and self.look is Look.SCREEN and piece.strip():  # a thin line that hinting has rounded away
+            return face(self.typeface, self.size, look=Look.PRINT, shaped=self.shaped).ink(piece, shift)
         extent = NO_INK
         if len(rows):
             extent = Extent(int(columns.min()) + x0, int(rows.min()) + y0, int(columns.max()) + x0 + 1, int(rows.max()) + y0 + 1)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import html
 import io
 import json
+import sys
 from pathlib import Path
 
 
 def write_curve(metrics: Path, page: Path, *, title: str) -> None:
-    """Draw metrics.jsonl. Needs matplotlib; without it there is no page, and a line of the log says so."""
+    """Draw metrics.jsonl. Needs matplotlib; without it there is no page, and a line on stderr says so."""
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()] if metrics.exists() else []
     if not lines:
         return
     try:
         from matplotlib.figure import Figure
     except ImportError:
+        print(f"{page.name} is not drawn: it needs matplotlib (pip install 'unitower[render]').", file=sys.stderr)
         return
     starts: dict[str, int] = {}
     steps: list[int] = []

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ from unitower.model.embedder import Embedder, TokenSequence
 from unitower.training.curve import write_curve
 from unitower.training.gather import gathered, gathered_rows, sum_gradients
 from unitower.training.recipe import Mix, Phase, Recipe, pinned
-from unitower.training.sampler import Batch, Sampler
+from unitower.training.sampler import Batch, Sampler, Unusable
 from unitower.training.start import start
 from unitower.training.step import Side, Sides, backward
 from unitower.types import Item, Role
 
 STATE = "state"
 METRICS = "metrics.jsonl"
+UNUSABLE = "unusable.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,8 @@ class Told:
 def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Callable[[Told], None] | None = None) -> Path:
     """Run a recipe; returns `out`, a checkpoint folder that `unitower.load` takes.
 
-    out     also gets metrics.jsonl, curve.html, recipe.json, and while the run lasts its state
+    out     also gets metrics.jsonl, curve.html, recipe.json, unusable.json (rows that could not be used, by phase: how many of each source,
+            and the first with their reasons) and, while the run lasts, its state
     resume  go on from the state in `out`, if there is one; without it `out` must be new or empty
 
     One process or several (`torchrun` or `accelerate launch`): the batch is shared out between them, the result is the same.
@@ -73,7 +76,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
         raise UnitowerError("training needs the package accelerate: pip install 'unitower[train]'.") from error
 
     recipe, out = pinned(recipe), Path(out)
-    accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bfloat16" else "no", cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())  # its own is one for the life of a process
     main = accelerator.is_main_process
     if main:
         claim(out, recipe, resume=resume)
@@ -85,7 +88,8 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
     run = Run.restore(out, embedder) if (out / STATE / "run.json").exists() else Run()
     processor = Processor.read(origin, embedder.config)
     sources = Sources(recipe.phases[run.phase :])  # all of them now: a data set that is missing is told before days of training
-    precision = accelerator.autocast if embedder.dtype == torch.float32 else nullcontext  # frozen bfloat16 weights need no casting
+    casting = recipe.precision == "bfloat16" and embedder.dtype == torch.float32  # frozen bfloat16 weights need none
+    precision = partial(torch.autocast, accelerator.device.type, dtype=torch.bfloat16) if casting else nullcontext
 
     for number, phase in enumerate(recipe.phases):
         if number < run.phase:
@@ -113,11 +117,12 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
                 done = (step + 1 - run.logged) * sum(mix.batch for mix in (phase.text, phase.pages) if mix)
                 told = Told(
                     phase=phase.name, step=step + 1, steps=phase.steps, loss=float(measured.loss.detach()), lr=lr, gradient_norm=norm,
-                    samples_per_s=round(done / took, 2), unusable=drawn.unusable, parts=floats(measured.parts),
+                    samples_per_s=round(done / took, 2), unusable=drawn.unusable.count.total(), parts=floats(measured.parts),
                     accuracy=floats(measured.accuracy),
                 )  # fmt: skip
                 run.logged = step + 1
                 append(out / METRICS, asdict(told))
+                name_unusable(out / UNUSABLE, phase.name, drawn.unusable)
                 if progress:
                     progress(told)
             if main and (step + 1) % recipe.save_every == 0 and not last:
@@ -126,6 +131,7 @@ def train(recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Ca
         run = Run(phase=number + 1)
         if main:
             run.save(out, recipe, embedder, None, {}, number + 1, 0)
+            write_curve(out / METRICS, out / "curve.html", title=recipe.name)
         accelerator.wait_for_everyone()
 
     if main:
@@ -155,7 +161,7 @@ class Drawn:
 
     batches: Mapping[str, Sides]
     samplers: Mapping[str, Any]
-    unusable: int
+    unusable: Unusable
 
 
 def ahead(draw: Callable[[], Drawn], count: int) -> Iterator[Drawn]:
@@ -217,11 +223,12 @@ class Stage:
 
     def draw(self) -> Drawn:
         """The next batches, text and pages."""
-        return Drawn(
-            batches={name: self.sides(sampler.next()) for name, sampler in self.samplers.items()},
-            samplers={name: sampler.state for name, sampler in self.samplers.items()},
-            unusable=sum(sampler.unusable.count.total() for sampler in self.samplers.values()),
-        )
+        batches = {name: self.sides(sampler.next()) for name, sampler in self.samplers.items()}
+        unusable = Unusable()
+        for sampler in self.samplers.values():
+            unusable.count.update(sampler.unusable.count)
+            unusable.reasons += sampler.unusable.reasons
+        return Drawn(batches=batches, samplers={name: sampler.state for name, sampler in self.samplers.items()}, unusable=unusable)
 
     def sides(self, batch: Batch) -> Sides:
         """A batch's sequences; in a run of several processes the part that falls to this one."""
@@ -406,7 +413,8 @@ def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
             raise UnitowerError(f"{out} holds a run of another recipe ({', '.join(different)} differ): resume with the same settings.")
     out.mkdir(parents=True, exist_ok=True)
     if not (out / STATE).exists():
-        (out / METRICS).unlink(missing_ok=True)  # of a run that was stopped before it had saved anything
+        for stale in (METRICS, UNUSABLE):  # of a run that was stopped before it had saved anything
+            (out / stale).unlink(missing_ok=True)
     write_json(path, said)
 
 
@@ -444,8 +452,14 @@ def finish(out: Path, recipe: Recipe, embedder: Embedder, origin: Path) -> None:
         if "longest_edge" in rules.get("size", {}):  # a newer name of the same
             rules["size"]["longest_edge"] = max(seen)
         write_json(path, rules)
-    write_curve(out / METRICS, out / "curve.html", title=recipe.name)
     shutil.rmtree(out / STATE, ignore_errors=True)
+
+
+def name_unusable(path: Path, phase: str, unusable: Unusable) -> None:
+    """Put down which rows of a phase could not be used; nothing where all could."""
+    if unusable.count:
+        there = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        write_json(path, there | {phase: {"rows": dict(unusable.count), "first": unusable.reasons}})
 
 
 def floats(values: Mapping[str, Tensor]) -> dict[str, float]:
@@ -460,7 +474,7 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 def on_stderr(told: Told) -> None:
     """Progress for people: one line each time."""
     first = "".join(f", {name.replace('_', ' ')} right first {value:.0%}" for name, value in told.accuracy.items())
-    bad = f", {told.unusable} rows unusable" if told.unusable else ""
+    bad = f", {told.unusable} rows unusable (see {UNUSABLE})" if told.unusable else ""
     line = f"{told.phase} {told.step}/{told.steps}: loss {told.loss:.4f}{first}, {told.samples_per_s:.1f} pairs/s{bad}"
     print(line, file=sys.stderr, flush=True)
 

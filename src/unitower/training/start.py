@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -52,8 +51,6 @@ def from_nothing(config: ModelConfig) -> Embedder:
 def from_backbone(folder: Path, *, dtype: torch.dtype) -> Embedder:
     """A Qwen2.5-VL as it is published, with a fresh projector and without adapters. CheckpointError as `read_checkpoint`."""
     config = ModelConfig.read(folder)
-    widths = tuple(width for width in config.matryoshka_dims if width <= config.text.hidden_size) or (config.text.hidden_size,)
-    config = replace(config, matryoshka_dims=widths)
     with torch.device("meta"):
         embedder = Embedder(config)
     layout = {ours: theirs for ours, theirs in base_layout(config).items() if not ours.startswith("projector.")}

@@ -75,14 +75,13 @@ def backward(
 ) -> Measured:
     """Add the gradients of the loss of `batches` ("text", "pages") to the embedder's parameters.
 
-    chunk_tokens  tokens the tower sees at once; None: each side in one pass. It changes memory and time, not the gradients
+    chunk_tokens  tokens the tower sees at once; None: all that one adapter serves. It changes memory and time, not the gradients
     gather        brings in the other processes' vectors; each process then differentiates the loss of the whole batch down to its own
                   vectors, so that the sum of the processes' gradients is that of one process with the whole batch
     """
-    sides = [side for sides in batches.values() for side in sides.parts()]
-    passes = [Pass(embedder, side, chunk_tokens=chunk_tokens, precision=precision) for side in sides]
-    leaves = iter([each.leaf for each in passes])
-    vectors = {name: [gather(next(leaves)) for _ in sides.parts()] for name, sides in batches.items()}
+    passes = [Pass(embedder, sides, chunk_tokens=chunk_tokens, precision=precision) for sides in by_adapter(batches)]
+    leaf_of = {id(side): leaf for each in passes for side, leaf in zip(each.sides, each.leaves, strict=True)}
+    vectors = {name: [gather(leaf_of[id(side)]) for side in sides.parts()] for name, sides in batches.items()}
     grades = {name: None if sides.grades is None else gather_grades(sides.grades) for name, sides in batches.items()}
     measured = loss_of(vectors, grades, objective)
     measured.loss.backward()  # type: ignore[no-untyped-call]
@@ -91,30 +90,47 @@ def backward(
     return measured
 
 
-class Pass:
-    """Vectors of one side, and the way back from their gradients to the tower's parameters."""
+def by_adapter(batches: Mapping[str, Sides]) -> list[list[Side]]:
+    """The sides of all batches, those of one adapter together: they share a pass, whose products are the larger for it."""
+    together: dict[str | None, list[Side]] = {}
+    for sides in batches.values():
+        for side in sides.parts():
+            together.setdefault(side.adapter, []).append(side)
+    return list(together.values())
 
-    def __init__(self, embedder: Embedder, side: Side, *, chunk_tokens: int | None, precision: Precision) -> None:
-        self.embedder, self.side, self.precision = embedder, side, precision
-        self.chunks = list(chunked(side.sequences, chunk_tokens))
+
+class Pass:
+    """Vectors of sides that one adapter serves, and the way back from their gradients to the tower's parameters.
+
+    leaves  vectors of each side, where the loss begins its way back
+    """
+
+    def __init__(self, embedder: Embedder, sides: Sequence[Side], *, chunk_tokens: int | None, precision: Precision) -> None:
+        self.embedder, self.sides, self.precision = embedder, sides, precision
+        self.chunks = list(chunked([sequence for side in sides for sequence in side.sequences], chunk_tokens))
         self.cached = len(self.chunks) > 1
         self.dice: list[Dice] = []
         with torch.no_grad() if self.cached else nullcontext():
             self.vectors = [self._embed(chunk) for chunk in self.chunks]
-        self.leaf = Vectors(
-            torch.cat([v.dense for v in self.vectors]).detach().requires_grad_(),
-            torch.cat([v.tokens for v in self.vectors]).detach().requires_grad_(),
-            [length for v in self.vectors for length in v.lengths],
-        )
+        dense, tokens = (torch.cat([getattr(v, head) for v in self.vectors]).detach() for head in ("dense", "tokens"))
+        lengths = [length for v in self.vectors for length in v.lengths]
+        self.leaves: list[Vectors] = []
+        first = row = 0
+        for side in sides:
+            of_side = lengths[first : first + len(side.sequences)]
+            rows = slice(row, row + sum(of_side))
+            leaf = Vectors(dense[first : first + len(of_side)].requires_grad_(), tokens[rows].requires_grad_(), of_side)
+            self.leaves.append(leaf)
+            first, row = first + len(of_side), rows.stop
 
     def _embed(self, chunk: Sequence[TokenSequence]) -> Vectors:
         self.dice.append(Dice(self.embedder.device))
         with self.precision():
-            return self.embedder(chunk, adapters=self.side.adapter)  # type: ignore[no-any-return]
+            return self.embedder(chunk, adapters=self.sides[0].adapter)  # type: ignore[no-any-return]
 
     def backward(self) -> None:
-        dense_grads = split(self.leaf.dense, [len(v.lengths) for v in self.vectors])
-        token_grads = split(self.leaf.tokens, [sum(v.lengths) for v in self.vectors])
+        dense_grads = split([leaf.dense for leaf in self.leaves], [len(v.lengths) for v in self.vectors])
+        token_grads = split([leaf.tokens for leaf in self.leaves], [sum(v.lengths) for v in self.vectors])
         for i, chunk in enumerate(self.chunks):
             if self.cached:
                 with self.dice[i].again():
@@ -127,9 +143,11 @@ class Pass:
                 torch.autograd.backward([end for end, _ in moved], [gradient for _, gradient in moved])
 
 
-def split(leaf: Tensor, sizes: Sequence[int]) -> Sequence[Tensor | None]:
-    """A leaf's gradient in pieces; None where the loss did not touch it."""
-    return [None] * len(sizes) if leaf.grad is None else torch.split(leaf.grad, list(sizes))
+def split(leaves: Sequence[Tensor], sizes: Sequence[int]) -> Sequence[Tensor | None]:
+    """The gradients of leaves, end to end, in pieces; None where the loss touched no leaf."""
+    if all(leaf.grad is None for leaf in leaves):
+        return [None] * len(sizes)
+    return torch.split(torch.cat([torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]), list(sizes))
 
 
 class Dice:
