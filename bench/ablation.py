@@ -1,7 +1,7 @@
 """What each piece of the training recipe buys, at toy size: the joint recipe against itself with one piece left out.
 
     OMP_NUM_THREADS=1 python bench/ablation.py            # runs what is not in bench/results/ablation.jsonl yet, then prints the table
-    python bench/ablation.py --table                      # the table of docs/ablation.md, from the results there are
+    python bench/ablation.py --write                      # the same table into docs/ablation.md; with --table nothing is trained
 
 A small tower is trained from nothing once, both heads by plain InfoNCE, and then plays the part of the pretrained backbone: its projector
 is thrown away and it stays frozen. Every run after that is the recipe of jina-embeddings-v4 through the project's own loop: one adapter and
@@ -36,6 +36,8 @@ from unitower.recipes import smoke
 from unitower.training.recipe import Mix, Objective, Phase, Recipe, Source
 
 RESULTS = Path(__file__).parent / "results" / "ablation.jsonl"
+PAGE = Path(__file__).parents[1] / "docs" / "ablation.md"
+FENCE = "<!-- written by bench/ablation.py -->"
 LIBRARY = {"roots": [sysconfig.get_paths()["stdlib"]]}
 HELD_OUT = 200
 """Pairs of each task that a run is judged on: a query's own document among so many."""
@@ -325,16 +327,23 @@ def results() -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: mean ± deviation over the seeds, of each task and head."""
-    columns = [f"{task} {head}" for task in ("text", "pictures", "code", "grades") for head in ("dense", "short", "late")]
-    lines = ["| variant | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    """Markdown: a line per variant, for each task and head the mean and its deviation over the seeds."""
+    columns = [(task, head) for task in ("text", "pictures", "code", "grades") for head in ("dense", "short", "late")]
+    lines = [
+        "| variant | seeds | " + " | ".join(f"{task}, {head}" for task, head in columns) + " |",
+        "|---" * (len(columns) + 2) + "|",
+    ]
     for name in dict.fromkeys(row["variant"] for row in rows):
-        cells = []
-        for column in columns:
-            values = [row[column] for row in rows if row["variant"] == name]
-            cells.append(f"{mean(values):.2f} ± {stdev(values) if len(values) > 1 else 0:.2f}".replace("0.", "."))
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        of_name = [row for row in rows if row["variant"] == name]
+        cells = [spread([row[f"{task} {head}"] for row in of_name]) for task, head in columns]
+        lines.append(f"| {name} | {len(of_name)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and sample deviation, without the zero before the point; the mean alone of one value."""
+    deviation = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{mean(values):.3f}{deviation}".replace("0.", ".")
 
 
 def main() -> None:
@@ -342,7 +351,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", action="append", metavar="VARIANT", help="leave out the others; repeatable")
     parser.add_argument("--work", type=Path, default=Path("runs/ablation"), help="for the data and the backbone")
-    parser.add_argument("--table", action="store_true", help="train nothing, print the table")
+    parser.add_argument("--table", action="store_true", help="train nothing, only print the table")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/ablation.md")
     options = parser.parse_args()
     if not options.table:
         data, start = prepared(options.work)
@@ -357,7 +367,11 @@ def main() -> None:
                 with RESULTS.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(done) + "\n")
                 print(json.dumps(done), file=sys.stderr, flush=True)
-    print(table(results()))
+    rows = results()
+    print(table(rows))
+    if options.write:
+        before, _, after = PAGE.read_text(encoding="utf-8").split(FENCE)
+        PAGE.write_text(f"{before}{FENCE}\n\n{table(rows)}\n\n{FENCE}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

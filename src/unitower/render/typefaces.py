@@ -25,11 +25,12 @@ Split: TypeAlias = Literal["train", "test"]
 
 SUFFIXES = {".ttf", ".otf", ".ttc"}
 NOT_FOR_TEXT = re.compile(
-    r"Initials|AllSC|All SC|Emoji|Music|Symbol|Math|Ornament|Icon|Dingbat|Barcode|Braille|Nastaliq"
+    r"Initials|AllSC|All SC|Emoji|Music|Symbol|Math|Ornament|Icon|Dingbat|Barcode|Braille|Nastaliq|Uralic"
     r"|Hairline|Thin|Ultra|ExtraLight|DejaVu\w+Display",
     re.I,
 )
-"""Signs and ornaments instead of letters, the thinnest strokes, and Nastaliq, whose words slope over several lines."""
+"""Signs and ornaments instead of letters, the thinnest strokes, Nastaliq, whose words slope over several lines, and Debian's Uralic fonts,
+which draw Cyrillic letters for some accented Latin ones."""
 REGIONS = {"JP", "KR", "SC", "TC", "HK"}
 """Last word of families that draw the same Han characters in the way of one region."""
 HAND = re.compile(r"hand|script|cursive|brush|comic|breip|write|klee", re.I)
