@@ -60,7 +60,9 @@ def batches(pairs: slice = slice(None), *, count: int = 6) -> dict[str, Sides]:
     def side(make: Callable[[int], TokenSequence], offset: int) -> Side:
         return Side(sequences=tuple(make(offset + i) for i in chosen), adapter="retrieval")
 
-    words = Sides(queries=side(text, 0), documents=side(text, 100), negatives=side(text, 200))
+    # the negatives all belong to the last pairs: a process with the first ones has none
+    hard = Side(sequences=tuple(text(200 + i) for i in range(5) if count - 1 in chosen), adapter="retrieval")
+    words = Sides(queries=side(text, 0), documents=side(text, 100), negatives=hard)
     return {"text": words, "pages": Sides(queries=side(text, 300), documents=side(page, 400))}
 
 
@@ -124,6 +126,15 @@ def test_dropout_is_thrown_the_same_in_both_passes_of_cached_gradients() -> None
     lower = backward(nudged, batches(), OBJECTIVE, chunk_tokens=9).loss
     predicted = results[0][0] - (step * results[0][1][name]).sum()
     torch.testing.assert_close(lower, predicted, rtol=0, atol=2e-3)
+
+
+def test_a_side_without_sequences_changes_nothing() -> None:
+    def step(negatives: Side | None) -> dict[str, torch.Tensor]:
+        embedder = tower()
+        backward(embedder, {"text": replace(batches()["text"], negatives=negatives)}, OBJECTIVE)
+        return gradients(embedder)
+
+    assert_same_gradients(step(Side(sequences=(), adapter="retrieval")), step(None))
 
 
 def test_a_step_against_the_gradient_lowers_the_loss() -> None:

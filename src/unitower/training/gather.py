@@ -18,7 +18,7 @@ def gathered(vectors: Vectors) -> Vectors:
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return vectors
     device = vectors.dense.device
-    lengths = gathered_rows(torch.tensor(vectors.lengths, device=device))
+    lengths = gathered_rows(torch.tensor(vectors.lengths, dtype=torch.long, device=device))
     return Vectors(gathered_rows(vectors.dense), gathered_rows(vectors.tokens), lengths.tolist())
 
 

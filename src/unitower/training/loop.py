@@ -214,6 +214,8 @@ class Stage:
         mixes: dict[str, Mix] = {name: mix for name, mix in (("text", phase.text), ("pages", phase.pages)) if mix}
         if not mixes:
             raise UnitowerError(f"phase {phase.name!r} has no data: give it text, pages or both.")
+        if smallest := min((mix.batch for mix in mixes.values() if mix.batch < share[1]), default=0):
+            raise UnitowerError(f"phase {phase.name!r}: a batch of {smallest} pairs cannot be shared by {share[1]} processes.")
         self.samplers = {name: sources.sampler(mix, seed=hash_of(recipe.seed, number, 0, i)) for i, (name, mix) in enumerate(mixes.items())}
         self.task = self._task()
 
@@ -234,13 +236,14 @@ class Stage:
         """A batch's sequences; in a run of several processes the part that falls to this one."""
         rank, world = self.share
         pairs = batch.pairs[rank * len(batch.pairs) // world : (rank + 1) * len(batch.pairs) // world]
-        negatives = [item for pair in pairs for item in pair.negatives]
-        graded = [pair.grade for pair in pairs if pair.grade is not None]
+        grades = [pair.grade for pair in pairs if pair.grade is not None]
+        # what a batch has is decided by all of it, or processes would wait for one another's vectors that never come
+        negative, graded = any(pair.negatives for pair in batch.pairs), all(pair.grade is not None for pair in batch.pairs)
         return Sides(
             queries=self._side([pair.query for pair in pairs], "query"),
             documents=self._side([pair.document for pair in pairs], "passage"),
-            negatives=self._side(negatives, "passage") if negatives else None,
-            grades=torch.tensor(graded, device=self.embedder.device) if pairs and len(graded) == len(pairs) else None,
+            negatives=self._side([item for pair in pairs for item in pair.negatives], "passage") if negative else None,
+            grades=torch.tensor(grades, device=self.embedder.device) if graded else None,
         )
 
     def _side(self, items: Iterable[Item], role: Role) -> Side:

@@ -37,7 +37,7 @@ class Sides:
     """A batch ready for the tower.
 
     queries, documents  one of each per pair
-    negatives           of all pairs; None where there are none
+    negatives           of all pairs; None where the batch has none, empty where other processes have them all
     grades              float32 [B]; None where pairs simply belong together
     """
 
