@@ -136,7 +136,8 @@ def pinned(recipe: Recipe) -> Recipe:
         if not isinstance(value, Mapping):
             return value
         inner = {key: filled(each) for key, each in value.items()}
-        if (path := inner.get("path")) in recipe.revisions and not inner.get("revision"):
+        path = inner.get("path")
+        if isinstance(path, str) and path in recipe.revisions and not inner.get("revision"):
             inner["revision"] = recipe.revisions[path] or missing.setdefault(path)
         return inner
 
