@@ -52,7 +52,8 @@ SHORT = 16
 
 SHAPES = ("circle", "square", "triangle", "cross")
 COLOURS = {
-    "red": (214, 40, 40), "green": (40, 150, 60), "blue": (40, 80, 210), "yellow": (235, 200, 40), "black": (30, 30, 30), "pink": (240, 130, 180),
+    "red": (214, 40, 40), "green": (40, 150, 60), "blue": (40, 80, 210), "yellow": (235, 200, 40), "black": (30, 30, 30),
+    "pink": (240, 130, 180),
 }  # fmt: skip
 RELATIONS = ("left of", "above")
 SENTENCES = (
@@ -152,9 +153,9 @@ def backbone(data: Path) -> Recipe:
     """The tower that all runs start from: both heads, plain InfoNCE, no divergence, full width only."""
     plain = replace(OBJECTIVE, weights=Weights(text_distill=0, pages_distill=0), dense_widths=())
     text, pages = mixes(data)
+    text = replace(text, sources=(*text.sources, jsonl(data / "code-train.jsonl")))
     phase = Phase(
-        name="backbone", steps=150, objective=plain, train=("tower",), text=replace(text, sources=(*text.sources, jsonl(data / "code-train.jsonl"))), pages=pages,
-        lr=2e-3, warmup=15, max_length=48,
+        name="backbone", steps=150, objective=plain, train=("tower",), text=text, pages=pages, lr=2e-3, warmup=15, max_length=48,
     )  # fmt: skip
     return Recipe(name="backbone", start="nano", config=TOWER, precision="float32", phases=(phase,), save_every=50)
 
@@ -178,7 +179,9 @@ def joint(data: Path, start: Path, seed: int, *, objective: Objective = OBJECTIV
     return Recipe(
         name="joint", start=str(start), lora=LORA, precision="float32", seed=seed, log_every=20, save_every=1000,
         phases=(
-            Phase(name="pairs", steps=STEPS["pairs"], lr=2e-3, adapters={"pairs": None}, train=("projector",), text=text, pages=pages, **shared),
+            Phase(
+                name="pairs", steps=STEPS["pairs"], lr=2e-3, adapters={"pairs": None}, train=("projector",), text=text, pages=pages, **shared,
+            ),
             Phase(name="retrieval", adapters={"retrieval": "pairs"}, text=mined, pages=pages, **task),
             Phase(
                 name="text-matching", task="text-matching", adapters={"text-matching": "pairs"}, text=graded,
@@ -192,8 +195,7 @@ def joint(data: Path, start: Path, seed: int, *, objective: Objective = OBJECTIV
 def one_adapter(recipe: Recipe) -> Recipe:
     """The same batches of the second phase, all through one adapter: as many of each task, one a step, in an order that is drawn."""
     pairs, retrieval, matching, code = recipe.phases
-    assert retrieval.text and retrieval.pages and matching.text and code.text
-    sources = [mix.sources[0] for mix in (retrieval.text, retrieval.pages, matching.text, code.text)]
+    sources = [mix.sources[0] for mix in (retrieval.text, retrieval.pages, matching.text, code.text) if mix]
     every = Mix(sources=tuple(sources), batch=24)
     together = replace(retrieval, steps=4 * STEPS["task"], text=every, pages=None, objective=matching.objective)
     return replace(recipe, phases=(pairs, together))
@@ -303,7 +305,8 @@ def prepared(work: Path) -> tuple[Path, Path]:
     if not start.is_dir():
         part = work / "backbone.part"
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(trained, part, ignore=shutil.ignore_patterns("adapters", "*.safetensors", "metrics.jsonl", "curve.html", "recipe.json"))
+        left_out = shutil.ignore_patterns("adapters", "*.safetensors", "metrics.jsonl", "curve.html", "recipe.json")
+        shutil.copytree(trained, part, ignore=left_out)
         tensors = load_file(trained / "model.safetensors")
         save_file({k: v for k, v in tensors.items() if not k.startswith("multi_vector_projector.")}, part / "model.safetensors")
         part.rename(start)
