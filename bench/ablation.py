@@ -180,7 +180,8 @@ def joint(data: Path, start: Path, seed: int, *, objective: Objective = OBJECTIV
         name="joint", start=str(start), lora=LORA, precision="float32", seed=seed, log_every=20, save_every=1000,
         phases=(
             Phase(
-                name="pairs", steps=STEPS["pairs"], lr=2e-3, adapters={"pairs": None}, train=("projector",), text=text, pages=pages, **shared,
+                name="pairs", steps=STEPS["pairs"], lr=2e-3, adapters={"pairs": None}, train=("projector",), text=text, pages=pages,
+                **shared,
             ),
             Phase(name="retrieval", adapters={"retrieval": "pairs"}, text=mined, pages=pages, **task),
             Phase(
