@@ -201,6 +201,8 @@ class ModelConfig:
                 raise CheckpointError(f"{path}: hidden_act {section['hidden_act']!r} is not supported; the tower uses 'silu'.")
         if text.get("use_sliding_window") and text.get("sliding_window"):
             raise CheckpointError(f"{path}: use_sliding_window is not supported; every token sees all that are before it.")
+        if raw.get("matryoshka_dims") is None:
+            raw = {**raw, "matryoshka_dims": list(_widths_up_to(text.get("hidden_size")))}
         config = _build(
             cls,
             raw,
@@ -208,7 +210,6 @@ class ModelConfig:
             text=_build(TextConfig, text, path, section="text_config"),
             vision=_build(VisionConfig, vision, path, section="vision_config"),
             truncate_dim=raw.get("truncate_dim") or None,
-            **({} if raw.get("matryoshka_dims") is not None else {"matryoshka_dims": _widths_up_to(text.get("hidden_size"))}),
             role_adapters=raw.get(ROLE_ADAPTERS) or {},
             extra=raw,
         )
