@@ -19,7 +19,7 @@ LAYERS = [
     {"commands"},
     {"demo", "vectors"},
     {"terminal"},
-    {"serve", "scale", "analysis", "recipes"},
+    {"serve", "scale", "analysis", "recipes", "builder"},
     {"training"},
     {"index", "evaluation"},
     {"encode"},

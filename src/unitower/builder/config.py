@@ -1,0 +1,168 @@
+"""What a build is told: one TOML file.
+
+    name = "harbour"                       of the set; the folder beside the config, or `out`
+    about = "Questions over the papers of the harbour office."
+    licence = "CC-BY-4.0"                  of pages and queries
+    seed = 0
+
+    [[sources]]                            one or more; `kind` is a module of builder/sources/, the rest its options
+    kind = "files"
+    paths = ["papers"]
+
+    [[queries]]                            one or more; `kind` is a module of builder/queries/, the rest its options
+    kind = "templates"
+    languages = ["en", "de"]
+
+    [filters]                              see `filters`; left out, those that need no model and no endpoint
+    several = "drop"
+
+    [output]
+    shapes = ["beir", "qa"]
+    format = "webp"                        or "png"
+
+Paths are relative to the config's folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What a page or query must pass.
+
+    near_pages    pages that look and read like an earlier one are dropped
+    near_queries  queries that read like an earlier one are dropped
+    realistic     queries that no person would type are dropped, as far as that can be told by rule: length, gaps left unfilled,
+                  words that point at a page ("this table")
+    several       queries that further pages answer too, as far as the texts tell: "drop" them, "add" those pages to the answers, or
+                  "keep" them as they are
+    consensus     rankings that must find the page: {rankers = ["words"], k = 10, agree = 1}
+    judge         an endpoint that is asked, see `endpoint.Settings`
+    """
+
+    near_pages: bool = True
+    near_queries: bool = True
+    realistic: bool = True
+    several: str = "drop"
+    consensus: Mapping[str, Any] = field(default_factory=dict)
+    judge: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a set is written.
+
+    shapes   "beir", "qa" or both
+    format   of pictures: "webp" (quality `quality`) or "png" (with `colours`, a palette of so many)
+    max_side pixels of the longer side; larger pages are scaled down; 0: never
+    subsets  "languages": one sub-set per language of the queries; "one": a single one
+    """
+
+    shapes: Sequence[str] = ("beir", "qa")
+    format: str = "webp"
+    quality: int = 80
+    colours: int = 0
+    max_side: int = 0
+    subsets: str = "languages"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A build; fields as in the module's text. `folder` is that of the config."""
+
+    name: str
+    about: str
+    sources: Sequence[Mapping[str, Any]]
+    queries: Sequence[Mapping[str, Any]]
+    folder: Path
+    out: str = ""
+    licence: str = "not specified"
+    citation: str = ""
+    domain: str = ""
+    how: str = ""
+    seed: int = 0
+    filters: Filters = field(default_factory=Filters)
+    output: Output = field(default_factory=Output)
+
+    @property
+    def place(self) -> Path:
+        """Folder of the set."""
+        return self.folder / (self.out or self.name)
+
+
+def read(path: Path) -> Config:
+    """The config in a file. ValueError names what is missing, unknown or wrong in it."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
+    return made(values, folder=path.parent, where=str(path))
+
+
+def made(values: Mapping[str, Any], *, folder: Path, where: str) -> Config:
+    """A config of values. Errors as of `read`."""
+    given = dict(values)
+    given["filters"] = table(Filters, given.get("filters", {}), where=f"{where}, [filters]")
+    given["output"] = table(Output, given.get("output", {}), where=f"{where}, [output]")
+    config = table(Config, {**given, "folder": folder}, where=where)
+    choices = {
+        "shapes": (config.output.shapes, {"beir", "qa"}),
+        "format": ([config.output.format], {"webp", "png"}),
+        "subsets": ([config.output.subsets], {"languages", "one"}),
+        "several": ([config.filters.several], {"drop", "add", "keep"}),
+    }
+    for name, (chosen, known) in choices.items():
+        for one in chosen:
+            if one not in known:
+                raise ValueError(f"{where}: {name} is {one!r}; there are {', '.join(sorted(known))}.")
+    if not config.output.shapes or not config.sources or not config.queries:
+        raise ValueError(f"{where}: a set needs at least one of [[sources]], [[queries]] and shapes.")
+    return config
+
+
+def table(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
+    """A dataclass of a TOML table. ValueError names a key that is missing or unknown."""
+    names = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    _known(values, names, where=where)
+    for name, one in names.items():
+        if name not in values and one.default is MISSING and one.default_factory is MISSING:
+            raise ValueError(f"{where}: {name} is missing.")
+    return kind(**values)
+
+
+def chosen(package: ModuleType, options: Mapping[str, Any], *, verb: str, where: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function `verb` of the module that `kind` names, and the other options. ValueError where either is unknown to it."""
+    kinds = package.kinds()
+    kind = options.get("kind", "")
+    if kind not in kinds:
+        raise ValueError(f"{where}: kind is {kind!r}; there are {', '.join(kinds)}.")
+    function = getattr(importlib.import_module(f"{package.__name__}.{kind}"), verb)
+    rest = {key: value for key, value in options.items() if key != "kind"}
+    parameters = inspect.signature(function).parameters
+    ours = {"pages", "folder", "notes", "seed"}
+    _known(rest, {name for name in parameters if name not in ours}, where=f"{where} of kind {kind!r}")
+    for name, parameter in parameters.items():
+        if name not in ours and parameter.default is inspect.Parameter.empty and name not in rest:
+            raise ValueError(f"{where} of kind {kind!r}: {name} is missing.")
+    return function, rest
+
+
+def _known(values: Mapping[str, Any], names: Mapping[str, Any] | set[str], *, where: str) -> None:
+    for key in values:
+        if key not in names:
+            near = get_close_matches(key, list(names), 1)
+            raise ValueError(f"{where}: there is no {key!r}" + (f"; did you mean {near[0]!r}?" if near else f" ({', '.join(sorted(names))})."))

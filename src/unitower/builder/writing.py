@@ -1,0 +1,281 @@
+"""A set on disk, in the shapes of the hub sets, with its data card.
+
+    harbour.toml                   the card that `unitower eval harbour.toml` reads
+    harbour/README.md              what it is, how it was made, figures, what was dropped
+    harbour/corpus/test.parquet    corpus-id, image, text_description, text, image_filename, language
+    harbour/queries/test.parquet   query-id, query, language, kind, answer, made-by
+    harbour/qrels/test.parquet     query-id, corpus-id, score
+    harbour/qa/test.parquet        query, image, image_filename, text_description, id, answer, language: a row per query and answer,
+                                   pages without a query with an empty one
+    harbour/dropped.jsonl          everything that did not come into the set, and why
+
+The front matter of the README names the tables, so that `datasets.load_dataset("harbour", "queries", split="test")` reads them.
+Rows are written a few at a time: a set may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from unitower.builder.types import Draft, Dropped, Page
+from unitower.builder.words import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_AT_ONCE = 64
+
+IMAGE, TEXT, NUMBER = "image", "text", "number"
+
+CORPUS = {
+    "corpus-id": TEXT,
+    "image": IMAGE,
+    "text_description": TEXT,
+    "text": TEXT,
+    "image_filename": TEXT,
+    "language": TEXT,
+}
+QUERIES = {"query-id": TEXT, "query": TEXT, "language": TEXT, "kind": TEXT, "answer": TEXT, "made-by": TEXT}
+QRELS = {"query-id": TEXT, "corpus-id": TEXT, "score": NUMBER}
+QA = {
+    "query": TEXT,
+    "image": IMAGE,
+    "image_filename": TEXT,
+    "text_description": TEXT,
+    "id": TEXT,
+    "answer": TEXT,
+    "language": TEXT,
+}
+
+
+def write(
+    place: Path,
+    *,
+    pages: Sequence[Page],
+    drafts: Sequence[Draft],
+    dropped: Sequence[Dropped],
+    about: Mapping[str, str],
+    shapes: Sequence[str],
+    subsets: str,
+) -> None:
+    """Write a set: beside the place first, then in one move; a set that is there already is replaced when the new one is whole.
+
+    place  folder of the set; its card lies beside it
+    about  of the card: name, about, licence, citation, domain, how
+    """
+    beside = place.with_name(f".{place.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        if "beir" in shapes:
+            _table(beside / "corpus", CORPUS, (_corpus_row(page) for page in pages))
+            _table(beside / "queries", QUERIES, (_query_row(draft) for draft in drafts))
+            _table(beside / "qrels", QRELS, _qrels_rows(drafts))
+        if "qa" in shapes:
+            _table(beside / "qa", QA, _qa_rows(pages, drafts))
+        with (beside / "dropped.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in dropped)
+        (beside / "README.md").write_text(
+            _readme(pages=pages, drafts=drafts, dropped=dropped, about=about, shapes=shapes), encoding="utf-8"
+        )
+        old = place.with_name(f".{place.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if place.exists():
+            os.replace(place, old)
+        os.replace(beside, place)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    card = place.with_name(f"{place.name}.toml")
+    new = card.with_name(f".{card.name}.new")
+    new.write_text(_card(place.name, pages=pages, drafts=drafts, about=about, shapes=shapes, subsets=subsets), encoding="utf-8")
+    os.replace(new, card)
+
+
+def _corpus_row(page: Page) -> dict[str, Any]:
+    return {
+        "corpus-id": page.id,
+        "image": _picture(page),
+        "text_description": page.text,
+        "text": page.text if page.image is None else "",
+        "image_filename": _file_name(page),
+        "language": page.language,
+    }
+
+
+def _query_row(draft: Draft) -> dict[str, Any]:
+    return {
+        "query-id": draft.id,
+        "query": draft.text,
+        "language": draft.language,
+        "kind": draft.kind,
+        "answer": draft.answer,
+        "made-by": draft.made_by,
+    }
+
+
+def _qrels_rows(drafts: Sequence[Draft]) -> Iterator[dict[str, Any]]:
+    for draft in drafts:
+        for page, grade in draft.pages.items():
+            yield {"query-id": draft.id, "corpus-id": page, "score": grade}
+
+
+def _qa_rows(pages: Sequence[Page], drafts: Sequence[Draft]) -> Iterator[dict[str, Any]]:
+    asked: dict[str, list[Draft]] = {page.id: [] for page in pages}
+    for draft in drafts:
+        for page in draft.pages:
+            asked[page].append(draft)
+    for page in pages:
+        row = {"image": _picture(page), "image_filename": _file_name(page), "text_description": page.text, "id": page.id}
+        for draft in asked[page.id]:
+            yield {**row, "query": draft.text, "answer": draft.answer, "language": draft.language}
+        if not asked[page.id]:
+            yield {**row, "query": "", "answer": "", "language": ""}
+
+
+def _picture(page: Page) -> dict[str, Any] | None:
+    if page.image is None:
+        return None
+    assert isinstance(page.image, Path)
+    return {"bytes": page.image.read_bytes(), "path": _file_name(page)}
+
+
+def _file_name(page: Page) -> str:
+    """A name for the picture of a page, the same for no two pages: that of its file with the page."""
+    if not isinstance(page.image, Path):
+        return ""
+    return re.sub(r"[^\w.-]+", "-", page.id).strip("-") + page.image.suffix
+
+
+def _table(folder: Path, columns: Mapping[str, str], rows: Iterable[dict[str, Any]]) -> None:
+    """A parquet file with the columns' kinds written as `datasets` reads them: pictures are decoded there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {TEXT: pa.string(), NUMBER: pa.int64(), IMAGE: pa.struct({"bytes": pa.binary(), "path": pa.string()})}
+    features = {
+        name: {"_type": "Image"} if kind == IMAGE else {"dtype": "int64" if kind == NUMBER else "string", "_type": "Value"}
+        for name, kind in columns.items()
+    }
+    schema = pa.schema(
+        [(name, types[kind]) for name, kind in columns.items()],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+    folder.mkdir()
+    with pq.ParquetWriter(folder / "test.parquet", schema, compression="zstd") as writer:
+        for some in _some(rows):
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+
+
+def _some(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    some: list[dict[str, Any]] = []
+    for row in rows:
+        some.append(row)
+        if len(some) == ROWS_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _card(
+    name: str, *, pages: Sequence[Page], drafts: Sequence[Draft], about: Mapping[str, str], shapes: Sequence[str], subsets: str
+) -> str:
+    """The card of the set, as evaluation/cards.py describes it."""
+    by_language = counted([draft.language or "und" for draft in drafts])
+    split = subsets == "languages" and len(by_language) > 1 and "beir" in shapes
+    lines = [
+        f"about = {_toml(about['about'])}",
+        f'shape = "{"beir" if "beir" in shapes else "qa"}"',
+        f"path = {_toml(name)}",
+        f"licence = {_toml(about['licence'])}",
+        f"citation = {_toml(about['citation'] or 'made with unitower bench')}",
+        f'parts = "{"{part}" if "beir" in shapes else "qa"}"',
+        'by = "name"',
+        *([f"domain = {_toml(about['domain'])}"] if about.get("domain") else []),
+        "",
+        "[subsets]",
+        *(
+            [f'{_toml(language)} = [{_toml(language)}]' for language in by_language]
+            if split
+            else [f"default = [{', '.join(map(_toml, by_language))}]"]
+        ),
+        *(["", "[rows]", 'queries = "language"'] if split else []),
+    ]
+    for subset, count in by_language.items() if split else [("default", len(drafts))]:
+        lines += ["", f"[sizes.{_toml(subset)}]", f"queries = {count}", f"documents = {len(pages)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _readme(
+    *, pages: Sequence[Page], drafts: Sequence[Draft], dropped: Sequence[Dropped], about: Mapping[str, str], shapes: Sequence[str]
+) -> str:
+    """The data card: front matter for `datasets` and the Hub, then what a person should know before using the set."""
+    languages = counted([draft.language or "und" for draft in drafts])
+    tables = [*(["corpus", "queries", "qrels"] if "beir" in shapes else []), *(["qa"] if "qa" in shapes else [])]
+    answers = [len(draft.pages) for draft in drafts]
+    pictures = sum(page.image is not None for page in pages)
+    front = [
+        "---",
+        f"pretty_name: {_toml(about['name'])}",
+        f"license: {'other' if ' ' in about['licence'] else about['licence'].lower()}",
+        "language:",
+        *(f"  - {language}" for language in languages),
+        "task_categories:",
+        "  - visual-document-retrieval",
+        "configs:",
+    ]
+    for table in tables:
+        front += [f"  - config_name: {table}", "    data_files:", "      - split: test", f"        path: {table}/test.parquet"]
+    body = [
+        "---",
+        "",
+        f"# {about['name']}",
+        "",
+        about["about"],
+        "",
+        "| | |",
+        "|---|---|",
+        f"| documents | {len(pages)}" + (f", {pictures} of them pictures |" if pictures < len(pages) else " pages |"),
+        f"| queries | {len(drafts)} |",
+        f"| answers a query | {mean(answers or [0]):.2f} on average, {max(answers, default=0)} at the most |",
+        f"| characters a query | {mean([len(draft.text) for draft in drafts] or [0]):.0f} on average |",
+        f"| languages of the queries | {_listed(languages)} |",
+        f"| kinds of query | {_listed(counted([draft.kind for draft in drafts]))} |",
+        f"| made by | {_listed(counted([draft.made_by for draft in drafts]))} |",
+        f"| licence | {about['licence']} |",
+        "",
+        "## How it was made",
+        "",
+        about["how"] or "With `unitower bench`.",
+        "",
+        "## What was dropped",
+        "",
+    ]
+    reasons = counted([f"{one.what}|{one.reason}" for one in dropped])
+    if reasons:
+        body += ["| what | why | how many |", "|---|---|---|"]
+        body += [f"| {reason.split('|')[0]} | {reason.split('|')[1]} | {count} |" for reason, count in reasons.items()]
+        body += ["", "Each is named in `dropped.jsonl`."]
+    else:
+        body += ["Nothing."]
+    body += ["", "## How to read it", "", "```python", "from datasets import load_dataset", ""]
+    body += [f'{table} = load_dataset("{about["name"]}", "{table}", split="test")' for table in tables]
+    body += ["```", "", f"`unitower eval {about['name']}.toml` evaluates a model on it.", ""]
+    return "\n".join([*front, *body])
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
