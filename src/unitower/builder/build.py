@@ -39,7 +39,7 @@ class Built:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """"query: near duplicate" -> how many, the most frequent first."""
+        """ "query: near duplicate" -> how many, the most frequent first."""
         return dict(counted([f"{one.what}: {one.reason}" for one in self.dropped]))
 
 
@@ -50,10 +50,13 @@ def build(config: Config, *, progress: Progress = lambda line: None) -> Built:
     """
     made = [chosen(sources, options, verb="pages", where=f"[[sources]] {i}") for i, options in enumerate(config.sources, start=1)]
     asked = [chosen(queries, options, verb="drafts", where=f"[[queries]] {i}") for i, options in enumerate(config.queries, start=1)]
+    writing.checked(config.place)
     dropped: list[Dropped] = []
     with tempfile.TemporaryDirectory(prefix="unitower-bench-") as scratch:
         drawn = (page for function, options in made for page in function(folder=config.folder, notes=dropped.append, **options))
-        pages = kept_pages(drawn, Path(scratch), output=config.output, rule=config.filters.near_pages, notes=dropped.append, progress=progress)
+        pages = kept_pages(
+            drawn, Path(scratch), output=config.output, rule=config.filters.near_pages, notes=dropped.append, progress=progress
+        )
         if not pages:
             raise UnitowerError(f"{config.name}: no page came of the sources. {_why(dropped)}")
         progress(f"{len(pages)} pages")
@@ -137,11 +140,13 @@ def _sized(image: Image, max_side: int) -> Image:
 
 def encoded(image: Image, output: Output) -> bytes:
     """The bytes of a picture in the format of the set."""
+    from PIL.Image import Dither
+
     file = io.BytesIO()
     if output.format == "webp":
         image.save(file, "WEBP", quality=output.quality, method=6)
     else:
-        (image.quantize(output.colours, dither=0) if output.colours else image).save(file, "PNG", optimize=True)
+        (image.quantize(output.colours, dither=Dither.NONE) if output.colours else image).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
@@ -149,11 +154,15 @@ def _why(dropped: Sequence[Dropped]) -> str:
     if not dropped:
         return "Nothing was dropped: the sources and queries gave nothing."
     reasons = counted([f"{one.what}: {one.reason}" for one in dropped])
-    return "Dropped: " + ", ".join(f"{reason} {count}" for reason, count in reasons.items()) + f"; for example {dropped[-1].name!r} ({dropped[-1].detail})."
+    return (
+        "Dropped: "
+        + ", ".join(f"{reason} {count}" for reason, count in reasons.items())
+        + f"; for example {dropped[-1].name!r} ({dropped[-1].detail})."
+    )
 
 
 def _how(config: Config) -> str:
-    """How the set was made, in a sentence or two."""
-    kinds = [str(source["kind"]) for source in config.sources]
-    ways = [str(way["kind"]) for way in config.queries]
-    return f"By `unitower bench build`: pages from {', '.join(dict.fromkeys(kinds))}; queries by {', '.join(dict.fromkeys(ways))}; seed {config.seed}."
+    """How the set was made, in a sentence."""
+    kinds = ", ".join(dict.fromkeys(str(source["kind"]) for source in config.sources))
+    ways = ", ".join(dict.fromkeys(str(way["kind"]) for way in config.queries))
+    return f"By `unitower bench build`: pages from {kinds}; queries by {ways}; seed {config.seed}."

@@ -27,13 +27,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import tomllib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
+
+from unitower.builder import languages
 
 T = TypeVar("T")
 
@@ -67,7 +69,7 @@ class Output:
     shapes   "beir", "qa" or both
     format   of pictures: "webp" (quality `quality`) or "png" (with `colours`, a palette of so many)
     max_side pixels of the longer side; larger pages are scaled down; 0: never
-    subsets  "languages": one sub-set per language of the queries; "one": a single one
+    subsets  "one", or "languages" for one per language of the queries; the corpus is the same for all
     """
 
     shapes: Sequence[str] = ("beir", "qa")
@@ -75,7 +77,7 @@ class Output:
     quality: int = 80
     colours: int = 0
     max_side: int = 0
-    subsets: str = "languages"
+    subsets: str = "one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +101,12 @@ class Config:
     @property
     def place(self) -> Path:
         """Folder of the set."""
-        return self.folder / (self.out or self.name)
+        return Path(os.path.normpath(self.folder / (self.out or self.name)))
 
 
 def read(path: Path) -> Config:
     """The config in a file. ValueError names what is missing, unknown or wrong in it."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path} is no TOML: {error}") from error
-    return made(values, folder=path.parent, where=str(path))
+    return made(languages.toml_of(path), folder=path.parent, where=str(path))
 
 
 def made(values: Mapping[str, Any], *, folder: Path, where: str) -> Config:
@@ -165,4 +161,6 @@ def _known(values: Mapping[str, Any], names: Mapping[str, Any] | set[str], *, wh
     for key in values:
         if key not in names:
             near = get_close_matches(key, list(names), 1)
-            raise ValueError(f"{where}: there is no {key!r}" + (f"; did you mean {near[0]!r}?" if near else f" ({', '.join(sorted(names))})."))
+            raise ValueError(
+                f"{where}: there is no {key!r}" + (f"; did you mean {near[0]!r}?" if near else f" ({', '.join(sorted(names))}).")
+            )

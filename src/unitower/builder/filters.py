@@ -20,8 +20,8 @@ Notes = Callable[[Dropped], None]
 SHORTEST, LONGEST = 3, 1000
 """Characters of a query; the longest of Jina-VDR's (owid_charts_en, snippets of articles) have about 900."""
 
-SAME_QUERY = 0.8
-"""Share of the words of two queries for one page that are the same: of ten words, one may be another."""
+SAME_QUERY = 0.9
+"""Share of the words of two queries for one page that are the same. Questions for two months of a year share eight or nine of ten."""
 
 
 class Looks:

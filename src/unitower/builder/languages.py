@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from unitower.builder.types import KINDS
 
@@ -68,6 +69,21 @@ def checked(templates: Mapping[str, Mapping[str, Sequence[str]]], *, where: str)
     return templates
 
 
+def toml_of(path: Path) -> dict[str, Any]:
+    """The values of a TOML file. ValueError where it cannot be read or is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
+
+
+def dictionary(words: str | Mapping[str, Mapping[str, str]], folder: Path) -> Mapping[str, Mapping[str, str]]:
+    """Language -> word of the data -> that word in the language: as given, or from a TOML file beneath the folder."""
+    return (toml_of(folder / words) if words else {}) if isinstance(words, str) else words
+
+
 def told(text: str) -> str:
     """The language a text is in, as far as its script or its frequent words tell; "" where they do not.
 
@@ -77,7 +93,7 @@ def told(text: str) -> str:
     scripts = Counter(unicodedata.name(letter, "").split(" ")[0] for letter in text[:4000] if letter.isalpha())
     if scripts.total() < LEAST_LETTERS:
         return ""
-    most, count = scripts.most_common(1)[0]
+    ((most, _),) = scripts.most_common(1)
     if scripts["HIRAGANA"] + scripts["KATAKANA"] > scripts.total() // 10:
         return "ja"
     if most == "CJK":

@@ -9,7 +9,11 @@
                                    pages without a query with an empty one
     harbour/dropped.jsonl          everything that did not come into the set, and why
 
-The front matter of the README names the tables, so that `datasets.load_dataset("harbour", "queries", split="test")` reads them.
+    harbour/annotations.jsonl      what people judged, see `annotation`; kept when the set is built again
+
+With a sub-set per language, `en/queries/` and `en/qrels/` take the place of `queries/` and `qrels/`; the corpus is one for all.
+The front matter of the README names the tables, so that `datasets.load_dataset("harbour", "queries", split="test")` reads them
+(`"en-queries"` with sub-sets).
 Rows are written a few at a time: a set may be larger than memory.
 """
 
@@ -19,6 +23,7 @@ import json
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,9 +34,15 @@ from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import counted
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 ROWS_AT_ONCE = 64
+
+DROPPED = "dropped.jsonl"
+JOURNAL = "annotations.jsonl"
+
+UNKNOWN = "und"
+"""ISO 639 for a language that is not known."""
 
 IMAGE, TEXT, NUMBER = "image", "text", "number"
 
@@ -68,24 +79,29 @@ def write(
 ) -> None:
     """Write a set: beside the place first, then in one move; a set that is there already is replaced when the new one is whole.
 
-    place  folder of the set; its card lies beside it
-    about  of the card: name, about, licence, citation, domain, how
+    place    folder of the set; its card lies beside it
+    about    of the card: name, about, licence, citation, domain, how
+    subsets  "one", or "languages" for one per language of the queries (in the BEIR shape)
     """
+    parts = _parts(drafts) if subsets == "languages" else {"": drafts}
     beside = place.with_name(f".{place.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
         if "beir" in shapes:
             _table(beside / "corpus", CORPUS, (_corpus_row(page) for page in pages))
-            _table(beside / "queries", QUERIES, (_query_row(draft) for draft in drafts))
-            _table(beside / "qrels", QRELS, _qrels_rows(drafts))
+            for part, some in parts.items():
+                _table(beside / part / "queries", QUERIES, (_query_row(draft) for draft in some))
+                _table(beside / part / "qrels", QRELS, _qrels_rows(some))
         if "qa" in shapes:
             _table(beside / "qa", QA, _qa_rows(pages, drafts))
-        with (beside / "dropped.jsonl").open("w", encoding="utf-8") as file:
+        with (beside / DROPPED).open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in dropped)
         (beside / "README.md").write_text(
-            _readme(pages=pages, drafts=drafts, dropped=dropped, about=about, shapes=shapes), encoding="utf-8"
+            _readme(pages=pages, drafts=drafts, dropped=dropped, about=about, shapes=shapes, parts=parts), encoding="utf-8"
         )
+        if (place / JOURNAL).exists():
+            shutil.copy2(place / JOURNAL, beside / JOURNAL)
         old = place.with_name(f".{place.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if place.exists():
@@ -96,8 +112,26 @@ def write(
         shutil.rmtree(beside, ignore_errors=True)
     card = place.with_name(f"{place.name}.toml")
     new = card.with_name(f".{card.name}.new")
-    new.write_text(_card(place.name, pages=pages, drafts=drafts, about=about, shapes=shapes, subsets=subsets), encoding="utf-8")
+    new.write_text(_card(place.name, pages=pages, drafts=drafts, about=about, shapes=shapes, parts=parts), encoding="utf-8")
     os.replace(new, card)
+
+
+def checked(place: Path) -> None:
+    """ValueError where writing a set would replace something else than a set: a folder of other things, a config."""
+    card = place.with_name(f"{place.name}.toml")
+    if place.exists() and any(place.iterdir() if place.is_dir() else [place]) and not (place / DROPPED).is_file():
+        raise ValueError(f"{place} is there and is no set made by unitower: name another place with `out`, or move it away.")
+    if card.exists() and "shape" not in tomllib.loads(card.read_text(encoding="utf-8")):
+        raise ValueError(
+            f"{card} would be replaced by the card of the set, and is none: call a config {place.name}.build.toml, "
+            "or give `out` another name."
+        )
+
+
+def _parts(drafts: Sequence[Draft]) -> dict[str, Sequence[Draft]]:
+    """Drafts by language, the one with most first."""
+    languages = counted([draft.language or UNKNOWN for draft in drafts])
+    return {language: [draft for draft in drafts if (draft.language or UNKNOWN) == language] for language in languages}
 
 
 def _corpus_row(page: Page) -> dict[str, Any]:
@@ -115,7 +149,7 @@ def _query_row(draft: Draft) -> dict[str, Any]:
     return {
         "query-id": draft.id,
         "query": draft.text,
-        "language": draft.language,
+        "language": draft.language or UNKNOWN,
         "kind": draft.kind,
         "answer": draft.answer,
         "made-by": draft.made_by,
@@ -131,12 +165,12 @@ def _qrels_rows(drafts: Sequence[Draft]) -> Iterator[dict[str, Any]]:
 def _qa_rows(pages: Sequence[Page], drafts: Sequence[Draft]) -> Iterator[dict[str, Any]]:
     asked: dict[str, list[Draft]] = {page.id: [] for page in pages}
     for draft in drafts:
-        for page in draft.pages:
-            asked[page].append(draft)
+        for id in draft.pages:
+            asked[id].append(draft)
     for page in pages:
         row = {"image": _picture(page), "image_filename": _file_name(page), "text_description": page.text, "id": page.id}
         for draft in asked[page.id]:
-            yield {**row, "query": draft.text, "answer": draft.answer, "language": draft.language}
+            yield {**row, "query": draft.text, "answer": draft.answer, "language": draft.language or UNKNOWN}
         if not asked[page.id]:
             yield {**row, "query": "", "answer": "", "language": ""}
 
@@ -151,7 +185,7 @@ def _picture(page: Page) -> dict[str, Any] | None:
 def _file_name(page: Page) -> str:
     """A name for the picture of a page, the same for no two pages: that of its file with the page."""
     if not isinstance(page.image, Path):
-        return ""
+        return page.id
     return re.sub(r"[^\w.-]+", "-", page.id).strip("-") + page.image.suffix
 
 
@@ -169,7 +203,7 @@ def _table(folder: Path, columns: Mapping[str, str], rows: Iterable[dict[str, An
         [(name, types[kind]) for name, kind in columns.items()],
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
-    folder.mkdir()
+    folder.mkdir(parents=True)
     with pq.ParquetWriter(folder / "test.parquet", schema, compression="zstd") as writer:
         for some in _some(rows):
             writer.write_table(pa.Table.from_pylist(some, schema=schema))
@@ -187,31 +221,34 @@ def _some(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _card(
-    name: str, *, pages: Sequence[Page], drafts: Sequence[Draft], about: Mapping[str, str], shapes: Sequence[str], subsets: str
+    name: str,
+    *,
+    pages: Sequence[Page],
+    drafts: Sequence[Draft],
+    about: Mapping[str, str],
+    shapes: Sequence[str],
+    parts: Mapping[str, Sequence[Draft]],
 ) -> str:
     """The card of the set, as evaluation/cards.py describes it."""
-    by_language = counted([draft.language or "und" for draft in drafts])
-    split = subsets == "languages" and len(by_language) > 1 and "beir" in shapes
+    beir = "beir" in shapes
+    languages = list(counted([draft.language or UNKNOWN for draft in drafts]))
+    subsets = {"default": languages} if not beir or "" in parts else {language: [language] for language in parts}
+    sizes = {"default": len(drafts)} if not beir or "" in parts else {language: len(some) for language, some in parts.items()}
     lines = [
         f"about = {_toml(about['about'])}",
-        f'shape = "{"beir" if "beir" in shapes else "qa"}"',
+        f"shape = {_toml('beir' if beir else 'qa')}",
         f"path = {_toml(name)}",
         f"licence = {_toml(about['licence'])}",
         f"citation = {_toml(about['citation'] or 'made with unitower bench')}",
-        f'parts = "{"{part}" if "beir" in shapes else "qa"}"',
+        f"parts = {_toml('qa' if not beir else '{part}' if '' in parts else '{subset}-{part}')}",
         'by = "name"',
         *([f"domain = {_toml(about['domain'])}"] if about.get("domain") else []),
         "",
         "[subsets]",
-        *(
-            [f'{_toml(language)} = [{_toml(language)}]' for language in by_language]
-            if split
-            else [f"default = [{', '.join(map(_toml, by_language))}]"]
-        ),
-        *(["", "[rows]", 'queries = "language"'] if split else []),
+        *(f"{subset} = {json.dumps(codes)}" for subset, codes in subsets.items()),
     ]
-    for subset, count in by_language.items() if split else [("default", len(drafts))]:
-        lines += ["", f"[sizes.{_toml(subset)}]", f"queries = {count}", f"documents = {len(pages)}"]
+    for subset, count in sizes.items():
+        lines += ["", f"[sizes.{subset}]", f"queries = {count}", f"documents = {len(pages)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -220,11 +257,22 @@ def _toml(text: str) -> str:
 
 
 def _readme(
-    *, pages: Sequence[Page], drafts: Sequence[Draft], dropped: Sequence[Dropped], about: Mapping[str, str], shapes: Sequence[str]
+    *,
+    pages: Sequence[Page],
+    drafts: Sequence[Draft],
+    dropped: Sequence[Dropped],
+    about: Mapping[str, str],
+    shapes: Sequence[str],
+    parts: Mapping[str, Sequence[Draft]],
 ) -> str:
     """The data card: front matter for `datasets` and the Hub, then what a person should know before using the set."""
-    languages = counted([draft.language or "und" for draft in drafts])
-    tables = [*(["corpus", "queries", "qrels"] if "beir" in shapes else []), *(["qa"] if "qa" in shapes else [])]
+    languages = counted([draft.language or UNKNOWN for draft in drafts])
+    tables: dict[str, str] = {}  # name of the configuration -> folder
+    for part in parts if "beir" in shapes else ():
+        for table in ("corpus", "queries", "qrels"):
+            tables[f"{part}-{table}" if part else table] = table if table == "corpus" or not part else f"{part}/{table}"
+    if "qa" in shapes:
+        tables["qa"] = "qa"
     answers = [len(draft.pages) for draft in drafts]
     pictures = sum(page.image is not None for page in pages)
     front = [
@@ -237,8 +285,8 @@ def _readme(
         "  - visual-document-retrieval",
         "configs:",
     ]
-    for table in tables:
-        front += [f"  - config_name: {table}", "    data_files:", "      - split: test", f"        path: {table}/test.parquet"]
+    for table, folder in tables.items():
+        front += [f"  - config_name: {table}", "    data_files:", "      - split: test", f"        path: {folder}/test.parquet"]
     body = [
         "---",
         "",
@@ -272,7 +320,8 @@ def _readme(
     else:
         body += ["Nothing."]
     body += ["", "## How to read it", "", "```python", "from datasets import load_dataset", ""]
-    body += [f'{table} = load_dataset("{about["name"]}", "{table}", split="test")' for table in tables]
+    shown = list(tables)[:3] if "beir" in shapes else list(tables)
+    body += [f'{table.rpartition("-")[2]} = load_dataset("{about["name"]}", "{table}", split="test")' for table in shown]
     body += ["```", "", f"`unitower eval {about['name']}.toml` evaluates a model on it.", ""]
     return "\n".join([*front, *body])
 

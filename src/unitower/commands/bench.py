@@ -18,7 +18,9 @@ WHEN_STOPPED = "stopped; what is judged is kept, a set that was not finished is 
 def options(one: argparse.ArgumentParser) -> None:
     subparsers = one.add_subparsers(title="what to do", metavar="WHAT", required=True)
 
-    make = subparsers.add_parser("build", help="make a set as a config says", description="Make a set as a config says.", allow_abbrev=False)
+    make = subparsers.add_parser(
+        "build", help="make a set as a config says", description="Make a set as a config says.", allow_abbrev=False
+    )
     make.add_argument("config", metavar="CONFIG", help="TOML file: sources, queries, filters; see docs/bench.md")
     make.set_defaults(bench=build)
 
@@ -45,7 +47,8 @@ def told(made: Built) -> None:
     """What a build came to, and the next commands to type."""
     from unitower.terminal import counted, printable
 
-    print(f"{printable(str(made.place))}: {counted(made.pages, 'document')}, {counted(made.queries, 'query', 'queries')} ({', '.join(made.languages)})")
+    counts = f"{counted(made.pages, 'document')}, {counted(made.queries, 'query', 'queries')}"
+    print(f"{printable(str(made.place))}: {counts} ({', '.join(language or 'und' for language in made.languages)})")
     for reason, count in made.reasons.items():
         print(f"  dropped {reason}: {count:,}")
     if made.dropped:
