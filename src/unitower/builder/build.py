@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unitower.builder import consensus, filters, languages, near, queries, sources, writing
+from unitower.builder import consensus, filters, judge, languages, near, queries, sources, writing
 from unitower.builder.config import Config, Filters, Output, chosen
 from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import Texts, counted
@@ -127,6 +127,8 @@ def kept_drafts(drafts: Sequence[Draft], pages: Sequence[Page], *, filters: Filt
     kept = rules.several(kept, texts, notes, rule=filters.several)
     if filters.consensus:
         kept = consensus.agreed(kept, pages, texts, notes, **consensus.settings(filters.consensus))
+    if filters.judge:
+        kept = judge.judged(kept, pages, texts, notes, options=filters.judge, folder=folder, rule=filters.several)
     return kept
 
 

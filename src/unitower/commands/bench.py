@@ -24,6 +24,13 @@ def options(one: argparse.ArgumentParser) -> None:
     make.add_argument("config", metavar="CONFIG", help="TOML file: sources, queries, filters; see docs/bench.md")
     make.set_defaults(bench=build)
 
+    judge = subparsers.add_parser("annotate", help="judge the queries of a set, and write more, in the browser", allow_abbrev=False)
+    judge.add_argument("set", metavar="DIR", help="folder of a set")
+    judge.add_argument("--port", type=int, default=8765, metavar="N", help="of the page on this machine (default: %(default)s; 0: any)")
+    judge.add_argument("--export", metavar="DIR", help="no page: write a new set of what was accepted and written")
+    judge.add_argument("--unjudged", action="store_true", help="with --export: also queries that nobody has judged")
+    judge.set_defaults(bench=annotate)
+
 
 def run(arguments: argparse.Namespace) -> int:
     return int(arguments.bench(arguments))
@@ -34,6 +41,20 @@ def build(arguments: argparse.Namespace) -> int:
     from unitower.builder.config import read
 
     told(build(read(Path(arguments.config)), progress=on_stderr))
+    return 0
+
+
+def annotate(arguments: argparse.Namespace) -> int:
+    from unitower.builder.annotation.export import export
+    from unitower.builder.annotation.server import server
+
+    if arguments.export:
+        told(export(Path(arguments.set), Path(arguments.export), unjudged=arguments.unjudged))
+        return 0
+    with server(Path(arguments.set), port=arguments.port) as running:
+        print(f"http://127.0.0.1:{running.server_address[1]}/", flush=True)
+        on_stderr("Open that address in a browser. Everything is kept as it is done; Ctrl-C ends the page.")
+        running.serve_forever()
     return 0
 
 
