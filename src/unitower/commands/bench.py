@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unitower.commands import positive
+
 if TYPE_CHECKING:
     from unitower.builder.build import Built
 
@@ -24,6 +26,16 @@ def options(one: argparse.ArgumentParser) -> None:
     make.add_argument("config", metavar="CONFIG", help="TOML file: sources, queries, filters; see docs/bench.md")
     make.set_defaults(bench=build)
 
+    own = subparsers.add_parser("from-index", help="make a set of what an index holds, as a test of search", allow_abbrev=False)
+    own.add_argument("index", metavar="DIR", help="the index, or the folder that holds it as .unitower")
+    own.add_argument("--out", required=True, metavar="DIR", help="new folder for the set; its card lies beside it")
+    own.add_argument("--per-page", type=positive, default=1, metavar="N", help="queries per page or passage (default: %(default)s)")
+    own.add_argument("--language", action="append", default=[], metavar="CODE", help="of the queries; repeatable (default: the page's)")
+    own.add_argument("--chat", metavar="URL", help="let a chat endpoint write and judge the queries, e.g. http://localhost:8000/v1")
+    own.add_argument("--chat-model", metavar="NAME", help="the model as the endpoint calls it")
+    own.add_argument("--key-env", default="OPENAI_API_KEY", metavar="NAME", help="variable that holds its key (default: %(default)s)")
+    own.set_defaults(bench=from_index, usage_error=own.error)
+
     judge = subparsers.add_parser("annotate", help="judge the queries of a set, and write more, in the browser", allow_abbrev=False)
     judge.add_argument("set", metavar="DIR", help="folder of a set")
     judge.add_argument("--port", type=int, default=8765, metavar="N", help="of the page on this machine (default: %(default)s; 0: any)")
@@ -41,6 +53,20 @@ def build(arguments: argparse.Namespace) -> int:
     from unitower.builder.config import read
 
     told(build(read(Path(arguments.config)), progress=on_stderr))
+    return 0
+
+
+def from_index(arguments: argparse.Namespace) -> int:
+    from unitower.builder.build import build
+    from unitower.builder.from_index import config_of
+
+    if bool(arguments.chat) != bool(arguments.chat_model):
+        arguments.usage_error("--chat and --chat-model go together")
+    endpoint = {"url": arguments.chat, "model": arguments.chat_model, "key_env": arguments.key_env} if arguments.chat else None
+    config = config_of(
+        Path(arguments.index), Path(arguments.out), per_page=arguments.per_page, languages=arguments.language, endpoint=endpoint
+    )
+    told(build(config, progress=on_stderr))
     return 0
 
 

@@ -6,6 +6,7 @@ Without Playwright or a Chromium these files are left out, each with that reason
 from __future__ import annotations
 
 import html
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -44,7 +45,7 @@ def pages(
     style     a CSS file of one's own for Markdown
     """
     suffixes = html_reader.SUFFIXES | markdown_reader.SUFFIXES
-    roots = [folder / path for path in paths]
+    roots = [Path(os.path.abspath(folder / path)) for path in paths]
     files = [
         (root, found.path)
         for root in roots

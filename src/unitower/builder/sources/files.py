@@ -20,7 +20,7 @@ def pages(
     texts     also passages of text files and source code, as documents without a picture
     language  of all of them; left out, told from their text
     """
-    roots = [folder / path for path in paths]
+    roots = [Path(os.path.abspath(folder / path)) for path in paths]
     base = Path(os.path.commonpath([root if root.is_dir() else root.parent for root in roots]))
     for found in walk(roots):
         if isinstance(found, Skipped):
