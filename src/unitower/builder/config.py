@@ -149,7 +149,7 @@ def chosen(package: ModuleType, options: Mapping[str, Any], *, verb: str, where:
     function = getattr(importlib.import_module(f"{package.__name__}.{kind}"), verb)
     rest = {key: value for key, value in options.items() if key != "kind"}
     parameters = inspect.signature(function).parameters
-    ours = {"pages", "folder", "notes", "seed"}
+    ours = {"folder", "notes"} if verb == "pages" else {"pages", "folder", "seed", "notes"}  # given by the build, not by the config
     _known(rest, {name for name in parameters if name not in ours}, where=f"{where} of kind {kind!r}")
     for name, parameter in parameters.items():
         if name not in ours and parameter.default is inspect.Parameter.empty and name not in rest:

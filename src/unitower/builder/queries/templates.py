@@ -100,9 +100,20 @@ def _asked(
 
 
 def _of_drawn(page: str, drawn: render.Page, *, language: str, seed: int) -> list[tuple[str, Draft]]:
-    """The queries that the render room makes of a page it drew, by their kind."""
+    """The queries that the render room makes of a page it drew, by their kind. A page with the same facts in it answers them too."""
     return [
-        (query.kind, Draft(text=query.text, language=language, kind=query.kind, pages={page: 1}, answer=query.answer, made_by="template"))
+        (
+            query.kind,
+            Draft(
+                text=query.text,
+                language=language,
+                kind=query.kind,
+                pages={page: 1},
+                answer=query.answer,
+                made_by="template",
+                needles=tuple(value for name, value in drawn.facts.items() if value in query.text and name not in drawn.unseen),
+            ),
+        )
         for query in render.queries(drawn, seed=seed, language=language)
     ]
 

@@ -54,12 +54,13 @@ def pages(
                 press.print(source, to=printed, beside=(folder / form).parent)
                 language = group[0].get("language", "")
                 facts = tuple(Fact(kind="row", slots=dict(row), needs=tuple(needs)) for row in group)
-                for item in ingest.read(printed, key=f"{Path(path).stem}-{number:04}"):
-                    assert not isinstance(item.content, str)
-                    if (item.source.page or 1) > 1:
-                        notes(Dropped(what="page", name=item.id, reason="does not fit", detail="what is filled in runs over its page"))
-                        break
-                    yield Page(id=f"{Path(path).stem}-{number:04}", image=item.content, text=item.text, language=language, facts=facts)
+                name = f"{Path(path).stem}-{number:04}"
+                first, *others = ingest.read(printed, key=name)
+                if others:
+                    notes(Dropped(what="page", name=name, reason="does not fit", detail=f"it takes {len(others) + 1} pages: enlarge px"))
+                    continue
+                assert not isinstance(first.content, str)
+                yield Page(id=name, image=first.content, text=first.text, language=language, facts=facts)
     except NoBrowser as error:
         for number in range(len(groups)):
             notes(Dropped(what="page", name=f"{Path(path).stem}-{number:04}", reason="no browser", detail=str(error)))
