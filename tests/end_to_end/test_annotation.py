@@ -144,7 +144,9 @@ def test_a_page_of_the_web_can_neither_read_nor_write(folder: Path) -> None:
                 urllib.request.urlopen(urllib.request.Request(address + path, data=body, headers=headers), timeout=10)
             assert refused.value.code == 403
         with pytest.raises(urllib.error.HTTPError) as wrong:
-            urllib.request.urlopen(urllib.request.Request(address + "api/do", data=entry, headers={"Content-Type": "application/json"}), timeout=10)
+            urllib.request.urlopen(
+                urllib.request.Request(address + "api/do", data=entry, headers={"Content-Type": "application/json"}), timeout=10
+            )
         assert wrong.value.code == 400  # a query that is not in the set
     finally:
         killed(process)

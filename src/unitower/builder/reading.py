@@ -88,8 +88,9 @@ def _of_beir(place: Path) -> Iterator[Draft]:
     columns = ["query-id", "query", "language", "kind", "answer", "made-by"]
     for file in sorted([*place.glob("queries/*.parquet"), *place.glob("*/queries/*.parquet")]):
         answers: dict[str, dict[str, int]] = {}
-        for _, _, row in _rows(file.parents[1] / "qrels" / file.name, ["query-id", "corpus-id", "score"]):
-            answers.setdefault(row["query-id"], {})[row["corpus-id"]] = row["score"]
+        for judged in (file.parents[1] / "qrels").glob("*.parquet"):
+            for _, _, row in _rows(judged, ["query-id", "corpus-id", "score"]):
+                answers.setdefault(row["query-id"], {})[row["corpus-id"]] = row["score"]
         for _, _, row in _rows(file, columns):
             yield Draft(
                 text=row["query"],

@@ -2,16 +2,17 @@
 
     harbour.toml                   the card that `unitower eval harbour.toml` reads
     harbour/README.md              what it is, how it was made, figures, what was dropped
-    harbour/corpus/test.parquet    corpus-id, image, text_description, text, image_filename, language
-    harbour/queries/test.parquet   query-id, query, language, kind, answer, made-by
-    harbour/qrels/test.parquet     query-id, corpus-id, score
-    harbour/qa/test.parquet        query, image, image_filename, text_description, id, answer, language: a row per query and answer,
+    harbour/corpus/test-….parquet    corpus-id, image, text_description, text, image_filename, language
+    harbour/queries/test-….parquet   query-id, query, language, kind, answer, made-by
+    harbour/qrels/test-….parquet     query-id, corpus-id, score
+    harbour/qa/test-….parquet        query, image, image_filename, text_description, id, answer, language: a row per query and answer,
                                    pages without a query with an empty one
     harbour/dropped.jsonl          everything that did not come into the set, and why
 
     harbour/annotations.jsonl      what people judged, see `annotation`; kept when the set is built again
 
-With a sub-set per language, `en/queries/` and `en/qrels/` take the place of `queries/` and `qrels/`; the corpus is one for all.
+A table's name ends with a digest of its content: `datasets` keeps what it read under the names of files, and would go on to read an older
+build, or another set of the same name. With a sub-set per language, `en/queries/` and `en/qrels/` take the place of `queries/` and `qrels/`; the corpus is one for all.
 The front matter of the README names the tables, so that `datasets.load_dataset("harbour", "queries", split="test")` reads them
 (`"en-queries"` with sub-sets).
 Rows are written a few at a time: a set may be larger than memory.
@@ -19,6 +20,7 @@ Rows are written a few at a time: a set may be larger than memory.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -98,7 +100,7 @@ def write(
         with (beside / DROPPED).open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in dropped)
         (beside / "README.md").write_text(
-            _readme(pages=pages, drafts=drafts, dropped=dropped, about=about, shapes=shapes, parts=parts), encoding="utf-8"
+            _readme(beside, pages=pages, drafts=drafts, dropped=dropped, about=about, shapes=shapes, parts=parts), encoding="utf-8"
         )
         if (place / JOURNAL).exists():
             shutil.copy2(place / JOURNAL, beside / JOURNAL)
@@ -190,7 +192,7 @@ def _file_name(page: Page) -> str:
 
 
 def _table(folder: Path, columns: Mapping[str, str], rows: Iterable[dict[str, Any]]) -> None:
-    """A parquet file with the columns' kinds written as `datasets` reads them: pictures are decoded there."""
+    """A parquet file in a folder of its own, with the columns' kinds written as `datasets` reads them: pictures are decoded there."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -204,9 +206,19 @@ def _table(folder: Path, columns: Mapping[str, str], rows: Iterable[dict[str, An
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
     folder.mkdir(parents=True)
-    with pq.ParquetWriter(folder / "test.parquet", schema, compression="zstd") as writer:
+    file = folder / "test.parquet"
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for some in _some(rows):
             writer.write_table(pa.Table.from_pylist(some, schema=schema))
+    with file.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()[:12]
+    file.rename(folder / f"test-{digest}.parquet")
+
+
+def _file(place: Path, folder: str) -> str:
+    """The table in a folder of the set, as the front matter names it."""
+    (file,) = (place / folder).glob("*.parquet")
+    return file.relative_to(place).as_posix()
 
 
 def _some(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -257,6 +269,7 @@ def _toml(text: str) -> str:
 
 
 def _readme(
+    place: Path,
     *,
     pages: Sequence[Page],
     drafts: Sequence[Draft],
@@ -267,12 +280,12 @@ def _readme(
 ) -> str:
     """The data card: front matter for `datasets` and the Hub, then what a person should know before using the set."""
     languages = counted([draft.language or UNKNOWN for draft in drafts])
-    tables: dict[str, str] = {}  # name of the configuration -> folder
+    tables: dict[str, str] = {}  # name of the configuration -> its file
     for part in parts if "beir" in shapes else ():
         for table in ("corpus", "queries", "qrels"):
-            tables[f"{part}-{table}" if part else table] = table if table == "corpus" or not part else f"{part}/{table}"
+            tables[f"{part}-{table}" if part else table] = _file(place, table if table == "corpus" or not part else f"{part}/{table}")
     if "qa" in shapes:
-        tables["qa"] = "qa"
+        tables["qa"] = _file(place, "qa")
     answers = [len(draft.pages) for draft in drafts]
     pictures = sum(page.image is not None for page in pages)
     front = [
@@ -285,8 +298,8 @@ def _readme(
         "  - visual-document-retrieval",
         "configs:",
     ]
-    for table, folder in tables.items():
-        front += [f"  - config_name: {table}", "    data_files:", "      - split: test", f"        path: {folder}/test.parquet"]
+    for table, file in tables.items():
+        front += [f"  - config_name: {table}", "    data_files:", "      - split: test", f"        path: {file}"]
     body = [
         "---",
         "",

@@ -7,7 +7,7 @@ A module has
 `options` are the keys of a `[[sources]]` table of a build's config but for `kind`; paths in it are relative to `folder`. Pages come one
 at a time, always the same ones in the same order. What cannot be read goes to `notes` with its reason and stops nothing.
 
-To add a kind of source, add one module; tests/conformance/test_builder.py runs on it, with a line of small options in its table.
+To add a kind of source, add one module; tests/conformance/test_builder_kinds.py runs on it, with a line of small options in its table.
 """
 
 from __future__ import annotations
