@@ -1,4 +1,4 @@
-"""The chat endpoint against a local server that speaks its protocol: what is sent, what is tried again, what is kept, what is never told."""
+"""The chat endpoint against a local server that speaks its protocol: what is sent, tried again, kept, and never told."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_nothing_is_asked_once_the_money_is_spent(tmp_path: Path, clock: Clock) 
         for number in range(3):
             asked.ask("s", f"question {number}")
         assert asked.usage.cost == pytest.approx(0.012)
-        with pytest.raises(Spent, match="0.0120 is spent"):
+        with pytest.raises(Spent, match=r"0\.0120 is spent"):
             asked.ask("s", "one more")
         assert asked.ask("s", "question 0") == {"yes": True}  # what was paid for is there
         assert len(server.requests) == 3

@@ -11,8 +11,9 @@
 
     harbour/annotations.jsonl      what people judged, see `annotation`; kept when the set is built again
 
-A table's name ends with a digest of its content: `datasets` keeps what it read under the names of files, and would go on to read an older
-build, or another set of the same name. With a sub-set per language, `en/queries/` and `en/qrels/` take the place of `queries/` and `qrels/`; the corpus is one for all.
+A table's name ends with a digest of its content: `datasets` keeps what it read under the names of files, and would go on to read an
+older build, or another set of the same name. With a sub-set per language, `en/queries/` and `en/qrels/` take the place of `queries/` and
+`qrels/`; the corpus is one for all.
 The front matter of the README names the tables, so that `datasets.load_dataset("harbour", "queries", split="test")` reads them
 (`"en-queries"` with sub-sets).
 Rows are written a few at a time: a set may be larger than memory.
