@@ -26,6 +26,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -87,9 +88,9 @@ def write(
     subsets  "one", or "languages" for one per language of the queries (in the BEIR shape)
     """
     parts = _parts(drafts) if subsets == "languages" else {"": drafts}
-    beside = place.with_name(f".{place.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    beside.chmod(0o755)
     try:
         if "beir" in shapes:
             _table(beside / "corpus", CORPUS, (_corpus_row(page) for page in pages))
