@@ -1,0 +1,124 @@
+"""What smaller vectors cost: nDCG@10 with fewer columns, fewer bits, and fewer token vectors.
+
+Only documents are made smaller; queries keep what they have, since there is one of them. The rules, row by row and without training:
+
+    width    the first columns, made a unit row again (Kusupati et al. 2022)
+    float16  rounded
+    int8     round(127 x / max|x|), and the scale max|x| / 127 as a float32
+    binary   the sign of each column
+    pooling  means of clusters of a document's token vectors, made unit rows; spherical k-means from rows evenly spaced
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unitower.analysis.measures import Mean, mean_of
+from unitower.evaluation.metrics import Measure
+from unitower.evaluation.models import all_maxsims
+from unitower.types import Embeddings, Floats, Ragged
+
+NARROWEST = 16
+POOLED = (2, 4, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """nDCG@10 of one way to keep the vectors.
+
+    head    "dense" or "late"
+    bits    a key of BITS
+    width   columns kept
+    pooled  token vectors per kept one; 1 keeps all
+    bytes   of a document, on average
+    """
+
+    head: str
+    bits: str
+    width: int
+    pooled: int
+    bytes: float
+    ndcg: Mean
+
+
+def int8(rows: Floats) -> Floats:
+    """What the int8 codes of rows [n, d] stand for.
+
+    >>> int8(np.array([[1.0, 0.5]], np.float32)).round(4).tolist()
+    [[1.0, 0.5039]]
+    """
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    scale = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
+    return np.asarray(np.rint(rows / scale) * scale, np.float32)
+
+
+BITS: Mapping[str, tuple[Callable[[Floats], Floats], float, int]] = {
+    "float32": (lambda rows: rows, 4, 0),
+    "float16": (lambda rows: rows.astype(np.float16).astype(np.float32), 2, 0),
+    "int8": (int8, 1, 4),
+    "binary": (lambda rows: np.where(rows >= 0, 1, -1).astype(np.float32), 1 / 8, 0),
+}
+"""Name -> what is left of rows, bytes a column, bytes a row besides."""
+
+
+def cut(rows: Floats, width: int) -> Floats:
+    """The first columns of unit rows, as unit rows; a row of zeros stays one."""
+    kept = rows[:, :width]
+    length = np.linalg.norm(kept, axis=1, keepdims=True)
+    return np.asarray(kept / np.where(length > 0, length, 1), np.float32)
+
+
+def widths(full: int) -> list[int]:
+    """The full width and its halves down to 16.
+
+    >>> widths(100)
+    [100, 50, 25]
+    """
+    found = [full]
+    while found[-1] // 2 >= NARROWEST:
+        found.append(found[-1] // 2)
+    return found
+
+
+def pooled(rows: Floats, factor: int) -> Floats:
+    """About one row for every `factor` rows [t, m], in unit length: ceil(t / factor) at most.
+
+    >>> pooled(np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32), 2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    number = -(-len(rows) // factor)
+    if number == len(rows):
+        return rows
+    centres = rows[np.arange(number) * len(rows) // number]
+    for _ in range(10):
+        nearest = (rows @ centres.T).argmax(axis=1)
+        sums = np.zeros_like(centres)
+        np.add.at(sums, nearest, rows)
+        centres = cut(sums[np.unique(nearest)], rows.shape[1])
+    return centres
+
+
+def ndcg(scores_QN: Floats, grades: Sequence[Mapping[int, int]]) -> list[float]:
+    """nDCG@10 of each query; documents of equal score in their order."""
+    measure = Measure.named("ndcg@10")
+    best = np.argsort(-scores_QN, axis=1, kind="stable")[:, :10]
+    return [measure.of([judged.get(place, 0) for place in row], judged.values()) for row, judged in zip(best.tolist(), grades, strict=True)]
+
+
+def costs(queries: Embeddings, documents: Embeddings, grades: Sequence[Mapping[int, int]], *, seed: int) -> Iterator[Cost]:
+    """The dense vectors at every width and precision; the token vectors at every precision, and pooled as float16."""
+    for width in widths(queries.dense.shape[1]):
+        asked, kept = cut(queries.dense, width), cut(documents.dense, width)
+        for bits, (rounded, column, row) in BITS.items():
+            figure = mean_of(ndcg(asked @ rounded(kept).T, grades), seed=seed)
+            yield Cost(head="dense", bits=bits, width=width, pooled=1, bytes=width * column + row, ndcg=figure)
+    multi, width = documents.multi, documents.multi.width
+    for bits, factor in [*((bits, 1) for bits in BITS), *(("float16", factor) for factor in POOLED)]:
+        rounded, column, row = BITS[bits]
+        fewer = multi if factor == 1 else Ragged.of(pooled(rows, factor) for rows in multi)
+        figure = mean_of(ndcg(all_maxsims(queries.multi, Ragged(rounded(fewer.data), fewer.offsets)), grades), seed=seed)
+        size = len(fewer.data) / len(fewer) * (width * column + row)
+        yield Cost(head="late", bits=bits, width=width, pooled=factor, bytes=size, ndcg=figure)
