@@ -27,16 +27,21 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import nn
 from torch.nn import functional as F
 
+from unitower.analysis import figures, page
+from unitower.analysis.material import of_tasks
+from unitower.analysis.study import study
 from unitower.encode.processor import Processor
 from unitower.evaluation.task import Listed, Task
 from unitower.losses.joint import Weights
@@ -186,9 +191,9 @@ class Sight:
 
     def __init__(self) -> None:
         self.processor = Processor.read(folder_of("nano")[0], TOWER)
+        self.text = lru_cache(maxsize=20_000)(self._text)
 
-    @lru_cache(maxsize=20_000)
-    def text(self, text: str, role: Role) -> TokenSequence:
+    def _text(self, text: str, role: Role) -> TokenSequence:
         return TokenSequence(torch.tensor(self.processor.text_ids(text, prompt="Query: " if role == "query" else "Passage: ")))
 
     def image(self, image: Image.Image) -> TokenSequence:
@@ -261,7 +266,51 @@ def trained(name: str, seed: int, *, steps: int, work: Path, sight: Sight) -> En
         print(f"{name}, seed {seed}: loss {loss:.3f}, {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
     elif steps:
         model.load_state_dict(torch.load(path, weights_only=True))
-    return Encodes(name if steps else f"{name}, untrained", model, sight)
+    return Encodes(name if steps else f"{name.partition(',')[0]}, untrained", model, sight)
+
+
+READ = {
+    "image-text": ("pairs", "query-picture", "dense", "positive", "mean"),
+    "text-text": ("pairs", "query-query", "dense", "positive", "mean"),
+    "other image-text": ("pairs", "query-picture", "dense", "negative", "mean"),
+    "AUC": ("pairs", "query-picture", "dense", "auc"),
+    "d'": ("pairs", "query-picture", "dense", "d_prime"),
+    "centroid distance": ("between", "queries and pictures", "centroid_distance"),
+    "linear probe": ("between", "queries and pictures", "separability", "mean"),
+    "random pictures": ("sets", "pictures", "random_cosine"),
+    "random queries": ("sets", "queries", "random_cosine"),
+    "rank of pictures": ("sets", "pictures", "effective_rank"),
+    "rank of queries": ("sets", "queries", "effective_rank"),
+    "hubness": ("retrieval", "dense", "hubness"),
+    "nDCG@10 dense": ("retrieval", "dense", "ndcg@10", "mean"),
+    "nDCG@10 late": ("retrieval", "late", "ndcg@10", "mean"),
+}
+"""What is told of a model: where it stands in a study."""
+
+
+def at(told: Any, path: Sequence[str]) -> float | None:
+    for key in path:
+        told = told[key]
+    return None if told is None else float(told)
+
+
+def over_seeds(studies: Sequence[dict[str, Any]]) -> Figure:
+    """The main figures, a panel each: a dot a seed."""
+    names = [model["name"] for model in studies[0]["models"]]
+    shown = ["image-text", "text-text", "centroid distance", "linear probe", "random pictures", "rank of pictures", "AUC", "nDCG@10 dense"]
+    figure, panels = figures.grid(len(shown), height=1.75, per_row=4, share="x")
+    for title, axes in zip(shown, panels, strict=True):
+        for place, _ in enumerate(names):
+            values = [at(figures.main_task(study["models"][place]), READ[title]) for study in studies]
+            paint = figures.BLUE if "one tower" in names[place] else figures.RED
+            sign = ("o" if "one tower" in names[place] else "s", "none" if "untrained" in names[place] else paint)
+            axes.plot([place] * len(values), values, sign[0], color=paint, markerfacecolor=sign[1], markersize=4.5)
+        axes.set_title(title)
+        axes.set_xlim(-0.6, len(names) - 0.4)
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor", fontsize=6.5)
+        axes.grid(axis="y", linewidth=0.4, color="#DDDDDD")
+        axes.margins(y=0.15)
+    return figure
 
 
 def main() -> None:
@@ -274,11 +323,44 @@ def main() -> None:
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
     sight = Sight()
+    model = partial(trained, work=options.work, sight=sight)
     for seed in range(options.seeds):
         for name in MODELS:
-            trained(name, seed, steps=options.steps, work=options.work, sight=sight)
+            model(name, seed, steps=options.steps)
     if options.train_only:
         return
+
+    pairs = of_tasks([(held_out(), {})], name="scenes never trained on", pairs=1000, seed=0)
+    untrained = ["one tower, CLIP loss", "two towers, CLIP loss"]  # before training the loss makes no difference
+    studies = []
+    for seed in range(options.seeds):
+        opened = [partial(model, name, seed, steps=0) for name in untrained]
+        opened += [partial(model, name, seed, steps=options.steps) for name in MODELS]
+        studies.append(study(pairs, opened, seed=0))
+        print(f"seed {seed}\n{page.plain(studies[-1])}", flush=True)
+    sizes = {name: sum(p.numel() for p in started(two, 0).parameters()) for name, two in (("one tower", False), ("two towers", True))}
+    table = {
+        model["name"]: {
+            title: {"mean": round(float(np.mean(values)), 4), "seeds": values}
+            for title, path in READ.items()
+            if None not in (values := [at(figures.main_task(one["models"][place]), path) for one in studies])
+        }
+        for place, model in enumerate(studies[0]["models"])
+    }
+    RESULTS.mkdir(exist_ok=True)
+    told = {"steps": options.steps, "batch": BATCH, "lr": LR, "temperature": TEMPERATURE, "parameters": sizes, "data": studies[0]["data"]}
+    path = RESULTS / "modality_gap.json"
+    path.write_text(json.dumps({**told, "models": table}, indent=1) + "\n", encoding="utf-8")
+    for name, svg in {
+        "gap": figures.drawing(figures.modality_gap, studies[0], "dense"),
+        "cone": figures.drawing(figures.cone, studies[0], "dense"),
+        "map": figures.drawing(figures.similarity_map, studies[0]),
+        "seeds": figures.drawing(over_seeds, studies),
+    }.items():
+        (DOCS / "analysis").mkdir(exist_ok=True)
+        (DOCS / "analysis" / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
+    page.write(studies[0], options.work / "report")
+    print(f"{path} and docs/analysis/*.svg are written; {options.work}/report/report.html has all of seed 0.", file=sys.stderr)
 
 
 if __name__ == "__main__":

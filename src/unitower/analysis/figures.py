@@ -23,9 +23,9 @@ MARKERS = "osD^vP"
 COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, BLACK)
 
 KINDS = {
-    "query-picture": ("image–text: query and page picture", RED, "-"),
-    "query-text": ("text–text: query and text of the page", BLUE, "--"),
-    "query-query": ("text–text: two queries of one page", GREEN, ":"),
+    "query-picture": ("image–text: query and its picture", RED, "-"),
+    "query-text": ("text–text: query and the text of that picture", BLUE, "--"),
+    "query-query": ("text–text: two queries of one document", GREEN, ":"),
 }
 """Kind of pairs -> how a legend calls it, colour and line."""
 
@@ -45,7 +45,9 @@ def drawing(draw: Callable[..., Figure | None], *arguments: Any) -> str:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise UnitowerError("the report is drawn by matplotlib: pip install 'unitower[render]'. The numbers are written already.") from error
+        raise UnitowerError(
+            "the report is drawn by matplotlib: pip install 'unitower[render]'. The numbers are written already."
+        ) from error
     with mpl.rc_context(SETTINGS):
         figure = draw(*arguments)
         if figure is None:
@@ -66,7 +68,7 @@ def grid(number: int, *, height: float = 1.9, per_row: int = PER_ROW, share: str
 
     columns = min(number, per_row)
     rows = -(-number // columns)
-    figure = New(figsize=(max(4.6, 2.15 * columns + 0.5), height * rows + 0.85), layout="constrained")
+    figure = New(figsize=(max(5.0, min(3.0, 8.8 / columns) * columns), height * rows + 0.85), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share in ("all", "x"), sharey=share in ("all", "y"))
     flat = list(axes.ravel())
     for empty in flat[number:]:
@@ -79,12 +81,20 @@ def main_task(model: Mapping[str, Any]) -> Any:
     return next(iter(model["tasks"].values()))
 
 
-def histogram(axes: Axes, counts: Sequence[int], edges: Sequence[float], *, label: str, colour: str, line: str) -> None:
-    """Density of scores as a filled outline, with its mean."""
-    total = max(sum(counts), 1)
-    density = np.array(counts) / total / np.diff(edges)
-    axes.stairs(density, edges, fill=True, color=colour, alpha=0.22, linewidth=0)
-    axes.stairs(density, edges, color=colour, linewidth=1.4, linestyle=line, label=label)
+def histogram(axes: Axes, counts: Sequence[int], edges: Sequence[float], *, together: int, label: str, colour: str, line: str) -> None:
+    """Density of scores as a filled outline, `together` bins as one."""
+    bins = np.add.reduceat(counts, np.arange(0, len(counts), together))
+    wide = np.array(edges)[::together]
+    density = bins / max(bins.sum(), 1) / np.diff(wide)
+    axes.stairs(density, wide, fill=True, color=colour, alpha=0.22, linewidth=0)
+    axes.stairs(density, wide, color=colour, linewidth=1.4, linestyle=line, label=label)
+
+
+def bins_together(all_counts: Sequence[Sequence[int]]) -> int:
+    """How many bins to draw as one: about twice the cube root of the scores are left in the narrowest histogram (Rice's rule)."""
+    spans = [(int(np.count_nonzero(np.cumsum(one) * np.cumsum(one[::-1])[::-1])), sum(one)) for one in all_counts if sum(one)]
+    wanted = min((span / min(30, max(6, 2 * n ** (1 / 3))) for span, n in spans), default=1.0)
+    return max(divisor for divisor in (1, 2, 4, 5, 10) if divisor <= max(1.0, wanted))
 
 
 def limits(all_counts: Sequence[Sequence[int]], edges: Sequence[float]) -> tuple[float, float]:
@@ -102,11 +112,12 @@ def modality_gap(study: Mapping[str, Any], head: str) -> Figure | None:
         return None
     figure, panels = grid(len(models))
     every = [main_task(model)["pairs"][kind][head]["histogram"] for model in models for kind in chosen]
+    together = bins_together([one["positive"] for one in every])
     for model, axes in zip(models, panels, strict=True):
         for kind in chosen:
             told, (label, colour, line) = main_task(model)["pairs"][kind][head], KINDS[kind]
             label = f"{label} (n = {told['positive']['n']:,})"
-            histogram(axes, told["histogram"]["positive"], every[0]["edges"], label=label, colour=colour, line=line)
+            histogram(axes, told["histogram"]["positive"], every[0]["edges"], together=together, label=label, colour=colour, line=line)
             axes.axvline(told["positive"]["mean"], color=colour, linestyle=line, linewidth=0.9, alpha=0.9)
         axes.set_title(short(model["name"]))
     panels[0].set_xlim(*limits([one["positive"] for one in every], every[0]["edges"]))
@@ -121,12 +132,13 @@ def cone(study: Mapping[str, Any], head: str) -> Figure | None:
         return None
     figure, panels = grid(len(models))
     every = [main_task(model)["pairs"][kind][head] for model in models]
+    spans = [one["histogram"][sign] for one in every for sign in ("positive", "negative")]
+    together = bins_together(spans)
     for model, told, axes in zip(models, every, panels, strict=True):
         for sign, colour, line in (("negative", GREY, "--"), ("positive", RED if kind == "query-picture" else BLUE, "-")):
             label = f"{'match' if sign == 'positive' else 'do not match'} (n = {told[sign]['n']:,})"
-            histogram(axes, told["histogram"][sign], told["histogram"]["edges"], label=label, colour=colour, line=line)
+            histogram(axes, told["histogram"][sign], told["histogram"]["edges"], together=together, label=label, colour=colour, line=line)
         axes.set_title(f"{short(model['name'])}\nAUC {number(told['auc'])}, d′ {number(told['d_prime'], 1)}")
-    spans = [one["histogram"][sign] for one in every for sign in ("positive", "negative")]
     panels[0].set_xlim(*limits(spans, every[0]["histogram"]["edges"]))
     return finished(figure, panels, x=f"score of {KINDS[kind][0].split(': ')[1]} ({HEADS[head]})", y="density")
 
@@ -166,7 +178,7 @@ def lines(study: Mapping[str, Any]) -> Figure | None:
     models = study["models"]
     tasks = list(dict.fromkeys(task for model in models for task in model["tasks"]))
     panels = [(title, read) for title, read in PANELS if any(read(told) for model in models for told in model["tasks"].values())]
-    figure, axes = grid(len(panels), height=1.75, per_row=3, share="x")
+    figure, axes = grid(len(panels), height=1.9, per_row=3, share="x")
     for (title, read), ax in zip(panels, axes, strict=True):
         for at, task in enumerate(tasks):
             told = [(place, read(model["tasks"][task])) for place, model in enumerate(models) if task in model["tasks"]]
@@ -208,15 +220,15 @@ def interval(*path: str) -> Callable[[Mapping[str, Any]], Triple | None]:
 
 
 PANELS: Sequence[tuple[str, Callable[[Mapping[str, Any]], Triple | None]]] = (
-    ("alignment: cosine, image–text", interval("pairs", "query-picture", "dense", "positive")),
-    ("cosine, query and page text", interval("pairs", "query-text", "dense", "positive")),
-    ("cosine, two queries of a page", interval("pairs", "query-query", "dense", "positive")),
-    ("AUC, image–text, dense", interval("pairs", "query-picture", "dense", "auc")),
+    ("alignment:\ncosine of query and picture", interval("pairs", "query-picture", "dense", "positive")),
+    ("cosine of query and\ntext of the picture", interval("pairs", "query-text", "dense", "positive")),
+    ("cosine of two queries\nof one document", interval("pairs", "query-query", "dense", "positive")),
+    ("AUC of query and picture\nagainst other pairs", interval("pairs", "query-picture", "dense", "auc")),
     ("centroid distance,\nqueries and pictures", interval("between", "queries and pictures", "centroid_distance")),
-    ("linear probe, queries and\npictures (chance .5)", interval("between", "queries and pictures", "separability")),
+    ("linear probe, queries and\npictures (chance 0.5)", interval("between", "queries and pictures", "separability")),
     ("centroid distance,\npictures and texts", interval("between", "pictures and texts", "centroid_distance")),
-    ("mean cosine of random pictures", interval("sets", "pictures", "random_cosine")),
-    ("mean cosine of random queries", interval("sets", "queries", "random_cosine")),
+    ("mean cosine of\ntwo random pictures", interval("sets", "pictures", "random_cosine")),
+    ("mean cosine of\ntwo random queries", interval("sets", "queries", "random_cosine")),
     ("effective rank of pictures", interval("sets", "pictures", "effective_rank")),
     ("effective rank of queries", interval("sets", "queries", "effective_rank")),
     ("hubness, dense", interval("retrieval", "dense", "hubness")),
@@ -250,7 +262,15 @@ def by_language(study: Mapping[str, Any]) -> Figure | None:
             x = np.array([one["mean"] for _, one in there])
             ends = [np.abs(np.array([one[end] for _, one in there]) - x) for end in ("low", "high")]
             ax.errorbar(
-                x, y, xerr=ends, fmt=MARKERS[at % 6], color=COLOURS[at % 6], markersize=4, capsize=1.5, linewidth=0.8, label=short(model["name"])
+                x,
+                y,
+                xerr=ends,
+                fmt=MARKERS[at % 6],
+                color=COLOURS[at % 6],
+                markersize=4,
+                capsize=1.5,
+                linewidth=0.8,
+                label=short(model["name"]),
             )
     for ax, title in zip(axes, ("cosine of matched pairs", "AUC of matched against other", "nDCG@10"), strict=True):
         ax.set_title(title)
@@ -284,7 +304,9 @@ def cost(study: Mapping[str, Any], head: str) -> Figure | None:
                 [one["bytes"] for one in fewer], [one["ndcg"]["mean"] for one in fewer], color=BLUE, linestyle="--", linewidth=1,
                 label="float16, tokens pooled " + ", ".join(f"{one['pooled']}×" for one in fewer if one["pooled"] > 1),
             )  # fmt: skip
-            axes.plot([one["bytes"] for one in fewer[1:]], [one["ndcg"]["mean"] for one in fewer[1:]], "s", color=BLUE, mfc="white", markersize=4)
+            axes.plot(
+                [one["bytes"] for one in fewer[1:]], [one["ndcg"]["mean"] for one in fewer[1:]], "s", color=BLUE, mfc="white", markersize=4
+            )
             for one in whole:
                 colour, marker, _ = BITS[one["bits"]]
                 axes.plot(one["bytes"], one["ndcg"]["mean"], marker, color=colour, markersize=5, label=f"{one['bits']}, all tokens")

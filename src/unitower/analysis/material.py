@@ -170,5 +170,3 @@ def shown(item: Item) -> bytes:
     if isinstance(item.content, str):
         return sha256(item.content.encode("utf-8", "surrogatepass")).digest()
     return sha256(repr(item.content.size).encode() + item.content.tobytes()).digest()
-
-

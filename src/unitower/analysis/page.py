@@ -20,7 +20,7 @@ figcaption { font-size: .88rem; color: #444; max-width: 46rem; margin-top: .3rem
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin: .8rem 0 1.4rem }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e2e2e2; white-space: nowrap }
 th { font-weight: 600; border-bottom: 1px solid #555 } th:first-child, td:first-child, td.word, th.word { text-align: left }
-.wide { overflow-x: auto } .quiet { color: #555 }
+.wide { overflow-x: auto } summary { cursor: pointer } .quiet { color: #555 }
 @media print { body { margin: 0; max-width: none } figure, table { break-inside: avoid } }
 """
 
@@ -82,15 +82,17 @@ def sections(study: Mapping[str, Any]) -> Iterator[str]:
             yield figure(drawing(figures.modality_gap, study, head), f"Scores of matched pairs, {figures.HEADS[head]}.")
     elif "query-picture" not in pairs:
         yield "<p><strong>There are no pictures in this data</strong>: the modality gap is not measured.</p>"
-    if any(model_pairs := main_task(m)["pairs"] for m in models) and model_pairs:
+    if pairs:
         yield "<h2>Cone: pairs that match against pairs that do not</h2>"
         yield (
-            "<p>Alignment alone says little: where all vectors lie in a narrow cone, every pair scores high. What counts is how far the two "
-            "humps are apart: AUC is the chance that a matched pair scores above another one, d′ the distance of the means in standard "
-            "deviations.</p>"
+            "<p>Alignment alone says little: where all vectors lie in a narrow cone, every pair scores high. What counts is how far "
+            "the two humps are apart: AUC is the chance that a matched pair scores above another one, d′ the distance of the means in "
+            "standard deviations.</p>"
         )
         for head in ("dense", "late"):
-            yield figure(drawing(figures.cone, study, head), f"Up to ten pairs that do not match for each that does; {figures.HEADS[head]}.")
+            yield figure(
+                drawing(figures.cone, study, head), f"Up to ten pairs that do not match for each that does; {figures.HEADS[head]}."
+            )
     yield "<h2>Where modalities lie</h2>"
     yield figure(
         drawing(figures.similarity_map, study),
@@ -99,15 +101,15 @@ def sections(study: Mapping[str, Any]) -> Iterator[str]:
     )
     yield "<h2>All measures, by model and adapter</h2>"
     yield figure(drawing(figures.lines, study), CAPTION)
-    yield from tables(study)
+    yield "<details open><summary>The numbers</summary>" + "".join(tables(study)) + "</details>"
     if drawn := drawing(figures.by_language, study):
         yield "<h2>By language of the query</h2>"
         yield figure(drawn, "Dense vectors. Few pairs of a language give wide intervals.")
     yield "<h2>What smaller vectors cost</h2>"
     yield (
-        f"<p>nDCG@10 among the {data['documents']:,} documents drawn here, which is easier than among all. Only documents are made smaller, "
-        "queries are not. Dense vectors are cut to their first columns; each line is one precision. Tokens are pooled into means of "
-        "clusters.</p>"
+        f"<p>nDCG@10 among the {data['documents']:,} documents drawn here, which is easier than among all. Only documents are made "
+        "smaller, queries are not. Dense vectors are cut to their first columns; each line is one precision. Tokens are pooled into "
+        "means of clusters.</p>"
     )
     for head in ("dense", "late"):
         yield figure(drawing(figures.cost, study, head), f"{figures.HEADS[head].split(',')[0].capitalize()}.")
@@ -130,11 +132,12 @@ CAPTION = (
     "that the vectors spread over (Roy &amp; Vetterli 2007). Hubness: skewness of how often a document is among the ten best."
 )
 
-METHOD = """<p>Matched image–text pairs are a query and the picture of the page that answers it. Matched text–text pairs are the query and the
-text of that same page, where it is known, or two queries of one page, as captions of one photograph are. Alignment is the mean cosine of
-matched pairs (Eslami &amp; de Melo 2025). Late scores are MaxSim divided by the query's number of tokens. AUC compares a matched pair with
-pairs that the judgements do not name; some of these may match all the same. The probe is a logistic regression with a ridge of 1 on half of
-the documents, tried on the other half. The mean cosine of random pairs is over all couples of one modality.</p>"""
+METHOD = """<p>Matched image–text pairs are a query and the picture of the page that answers it. Matched text–text pairs are the query
+and the text of that same page, where it is known, or two queries of one page, as captions of one photograph are. Alignment
+is the mean cosine of matched pairs (Eslami &amp; de Melo 2025). Late scores are MaxSim divided by the query's number of
+tokens. AUC compares a matched pair with pairs that the judgements do not name; some of these may match all the same. The
+probe is a logistic regression with a ridge of 1 on half of the documents, tried on the other half. The mean cosine of random
+pairs is over all couples of one modality.</p>"""
 
 
 def tables(study: Mapping[str, Any]) -> Iterator[str]:
@@ -163,7 +166,10 @@ def tables(study: Mapping[str, Any]) -> Iterator[str]:
         words=3,
     )
     yield table(
-        ["model", "adapter", "vectors of", "n", "random cosine", "effective rank", "centred", "width", "of tokens: random cosine", "rank", "width"],
+        [
+            "model", "adapter", "vectors of", "n", "random cosine", "effective rank", "centred", "width", "tokens: random cosine",
+            "effective rank", "width",
+        ],
         [
             [
                 name, task, modality, f"{one['n']:,}", number(one["random_cosine"], 3), number(one["effective_rank"], 1),
@@ -226,7 +232,8 @@ def plain(study: Mapping[str, Any]) -> str:
             documents = told["sets"].get("pictures") or told["sets"].get("texts")
             rows.append(
                 [
-                    short(model["name"]), task, number(matched and matched["positive"]["mean"], 3), number(texts and texts["positive"]["mean"], 3),
+                    short(model["name"]), task, number(matched and matched["positive"]["mean"], 3),
+                    number(texts and texts["positive"]["mean"], 3),
                     number(between and between["centroid_distance"], 3), number(between and between["separability"]["mean"], 3),
                     number(shown and shown["auc"], 3), number(documents and documents["random_cosine"], 3),
                     number(documents and documents["effective_rank"], 1), number(told["retrieval"]["dense"]["ndcg@10"]["mean"], 3),
@@ -235,6 +242,8 @@ def plain(study: Mapping[str, Any]) -> str:
             )  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     )

@@ -86,7 +86,9 @@ def study(
                 "fingerprint": {task: encoder.fingerprint(task=task).as_dict() for task in wanted},
                 "tasks": {
                     task: looked_at(
-                        encoded(encoder, material, task=task, tell=tell, at=partial(progress, task=f"{material.name}, {task}", tasks_done=done)),
+                        encoded(
+                            encoder, material, task=task, tell=tell, at=partial(progress, task=f"{material.name}, {task}", tasks_done=done)
+                        ),
                         seed=seed,
                         cost_too=done == 0,
                     )
@@ -240,9 +242,7 @@ def looked_at(found: Encoded, *, seed: int, cost_too: bool) -> dict[str, Any]:
     told: dict[str, Any] = {"pairs": {}, "sets": {}, "between": {}, "retrieval": {}}
     for name, kind in of_kind.items():
         heads = HEADS if name != "picture-text" else {"dense": dense_scores}  # MaxSim of a page's tokens with its words means little
-        told["pairs"][name] = {
-            head: apart(score(taken(kind.one, kind.rows), kind.other), kind, seed=seed) for head, score in heads.items()
-        }
+        told["pairs"][name] = {head: apart(score(taken(kind.one, kind.rows), kind.other), kind, seed=seed) for head, score in heads.items()}
     modalities = {"queries": found.queries}
     for name, is_picture in (("pictures", True), ("texts", False)):
         places = [place for place, document in enumerate(material.documents) if (document.modality == "image") == is_picture]
@@ -292,7 +292,7 @@ def apart(scores: Floats, kind: Kind, *, seed: int) -> dict[str, Any]:
         good, bad = positive[pairs], negative[couples]
         return {
             "positive": asdict(measures.mean_of(good, seed=seed)),
-            "negative": asdict(measures.mean_of(bad, seed=seed)),
+            "negative": {"mean": float(bad.mean()) if len(bad) else math.nan, "n": len(bad)},
             "auc": measures.auc(good, bad),
             "d_prime": measures.d_prime(good, bad),
         }
