@@ -41,7 +41,10 @@ PER_ROW = 4
 
 
 def drawing(draw: Callable[..., Figure | None], *arguments: Any) -> str:
-    """A figure as SVG to stand in a page; "" where there is nothing to draw. UnitowerError without matplotlib."""
+    """A figure as SVG to stand in a page; "" where there is nothing to draw. UnitowerError without matplotlib.
+
+    arguments  the study, and what tells this figure from others by the same function
+    """
     try:
         import matplotlib as mpl
     except ImportError as error:
@@ -56,7 +59,7 @@ def drawing(draw: Callable[..., Figure | None], *arguments: Any) -> str:
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     svg = text.getvalue()
     # ids of one figure must not meet those of another in the same page
-    name = re.sub(r"\W", "", draw.__name__)
+    name = "-".join([draw.__name__, *map(str, arguments[1:])])
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="#|url\(#)([^")]+)', rf"\1{name}-\2", svg)
     return svg[svg.index("<svg") :]
