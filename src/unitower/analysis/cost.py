@@ -95,9 +95,9 @@ def pooled(rows: Floats, factor: int) -> Floats:
     centres = rows[np.arange(number) * len(rows) // number]
     for _ in range(10):
         nearest = (rows @ centres.T).argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, rows)
-        centres = cut(sums[np.unique(nearest)], rows.shape[1])
+        order = np.argsort(nearest, kind="stable")
+        starts = np.flatnonzero(np.diff(nearest[order], prepend=-1))
+        centres = cut(np.add.reduceat(rows[order], starts), rows.shape[1])
     return centres
 
 

@@ -5,11 +5,11 @@ What is named may be a card or a group of cards as `unitower eval` takes them, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,10 +18,13 @@ from unitower.errors import UnitowerError
 from unitower.evaluation import cards, loading
 from unitower.evaluation.cards import Card
 from unitower.evaluation.task import Task
-from unitower.types import Item
+from unitower.types import Item, Pair
 
 SOURCES = ("rendered", "translations", "python_docs", "keywords")
 """Sources of pairs that need no options; their test side is looked at."""
+
+
+Watched: TypeAlias = Callable[[Iterable[Pair]], Iterator[Pair]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +53,16 @@ class Material:
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 
-def drawn(name: str, *, pairs: int, seed: int) -> Material:
+def drawn(name: str, *, pairs: int, seed: int, watched: Watched = iter) -> Material:
     """At most `pairs` pairs of what is named, by chance.
 
+    watched  what the rows of a source, which may be slow to make, are passed through
     ValueError where it cannot be told what is meant or there are no pairs in it; UnitowerError as of loading.
     """
     if name.endswith((".jsonl", ".jsonl.gz")):
-        return of_pairs(data.open_source("jsonl", path=name, test_share=0.0), name=Path(name).name, pairs=pairs, seed=seed)
+        return of_pairs(data.open_source("jsonl", path=name, test_share=0.0), name=Path(name).name, pairs=pairs, seed=seed, watched=watched)
     if name in SOURCES:
-        return of_pairs(data.open_source(name, split="test"), name=name, pairs=pairs, seed=seed)
+        return of_pairs(data.open_source(name, split="test"), name=name, pairs=pairs, seed=seed, watched=watched)
     try:
         chosen = cards.find(name)
     except ValueError as error:
@@ -123,13 +127,13 @@ def of_tasks(tasks: list[tuple[Task, Mapping[str, str]]], *, name: str, pairs: i
     )
 
 
-def of_pairs(source: data.Pairs, *, name: str, pairs: int, seed: int) -> Material:
+def of_pairs(source: data.Pairs, *, name: str, pairs: int, seed: int, watched: Watched = iter) -> Material:
     """Pairs of a source, in an order by chance; rows that cannot be read are passed over, and so is a text that was a query before."""
     documents: dict[bytes, int] = {}
     items: list[Item] = []
     rows: dict[str, tuple[str, int]] = {}  # query -> language, document
     task = ""
-    for pair in _readable(source, np.random.default_rng(seed).permutation(len(source)).tolist()):
+    for pair in watched(_readable(source, np.random.default_rng(seed).permutation(len(source)).tolist())):
         if pair.grade is not None or not isinstance(pair.query.content, str):
             continue
         key = shown(pair.document)
@@ -157,7 +161,7 @@ def of_pairs(source: data.Pairs, *, name: str, pairs: int, seed: int) -> Materia
     )
 
 
-def _readable(source: data.Pairs, order: list[int]) -> Iterator[Any]:
+def _readable(source: data.Pairs, order: list[int]) -> Iterator[Pair]:
     for row in order:
         try:
             yield source[row]

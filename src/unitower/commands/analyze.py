@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     from unitower.analysis.study import study
     from unitower.encode.encoder import load
 
-    drawn = material.drawn(arguments.data, pairs=arguments.pairs, seed=arguments.seed)
+    drawn = material.drawn(arguments.data, pairs=arguments.pairs, seed=arguments.seed, watched=terminal.watched)
     options = {"revision": arguments.revision, "device": arguments.device, "dtype": arguments.dtype}
     models = [partial(load, name, **options) for name in dict.fromkeys(arguments.models or ["nano"])]
     with terminal.EvaluationProgress() as progress:
