@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -194,6 +196,12 @@ def test_ndcg_is_that_of_the_evaluation_and_ties_stand_in_their_order() -> None:
     scores = np.array([[0.1, 0.9, 0.5], [0.5, 0.5, 0.5]], np.float32)
     found = cost.ndcg(scores, [{2: 1}, {1: 1, 0: 2}])
     assert found == pytest.approx([1 / np.log2(3), 1.0])
+
+
+def test_chance_is_the_mean_over_all_orders() -> None:
+    grades = {0: 2, 3: 1}
+    orders = [cost.ndcg(-np.array([order], np.float32), [grades])[0] for order in permutations(range(5))]
+    assert cost.chance([grades], 5) == pytest.approx(np.mean(orders))
 
 
 def test_full_float32_costs_nothing_and_bytes_are_those_of_the_vectors() -> None:

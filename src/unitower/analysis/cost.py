@@ -108,6 +108,22 @@ def ndcg(scores_QN: Floats, grades: Sequence[Mapping[int, int]]) -> list[float]:
     return [measure.of([judged.get(place, 0) for place in row], judged.values()) for row, judged in zip(best.tolist(), grades, strict=True)]
 
 
+def chance(grades: Sequence[Mapping[int, int]], documents: int) -> float:
+    """Mean nDCG@10 of documents in an order by chance: the place of a document is worth the mean discount of all places.
+
+    >>> round(chance([{0: 1}], 2), 4)  # (1 + 1 / log2(3)) / 2
+    0.8155
+    """
+    measure = Measure.named("ndcg@10")
+    found = []
+    for judged in grades:
+        each = [measure.of([0] * rank + [1], [1]) for rank in range(min(10, documents))]  # 1 / log2(rank + 2)
+        best = sorted(judged.values(), reverse=True)[:10]
+        ideal = sum(grade * discount for grade, discount in zip(best, each, strict=False))
+        found.append(sum(judged.values()) * sum(each) / documents / ideal if ideal else 0.0)
+    return sum(found) / len(found)
+
+
 def costs(queries: Embeddings, documents: Embeddings, grades: Sequence[Mapping[int, int]], *, seed: int) -> Iterator[Cost]:
     """The dense vectors at every width and precision; the token vectors at every precision, and pooled as float16."""
     for width in widths(queries.dense.shape[1]):

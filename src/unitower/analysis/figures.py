@@ -97,7 +97,7 @@ def bins_together(all_counts: Sequence[Sequence[int]]) -> int:
     """How many bins to draw as one: about twice the cube root of the scores are left in the narrowest histogram (Rice's rule)."""
     spans = [(int(np.count_nonzero(np.cumsum(one) * np.cumsum(one[::-1])[::-1])), sum(one)) for one in all_counts if sum(one)]
     wanted = min((span / min(30, max(6, 2 * n ** (1 / 3))) for span, n in spans), default=1.0)
-    return max(divisor for divisor in (1, 2, 4, 5, 10) if divisor <= max(1.0, wanted))
+    return max(divisor for divisor in (1, 2, 4, 5, 10) if divisor <= max(1.0, 1.2 * wanted))
 
 
 def limits(all_counts: Sequence[Sequence[int]], edges: Sequence[float]) -> tuple[float, float]:
@@ -179,6 +179,8 @@ def similarity_map(study: Mapping[str, Any]) -> Figure | None:
 def lines(study: Mapping[str, Any]) -> Figure | None:
     """The main figures of every model and adapter, a panel a measure."""
     models = study["models"]
+    if sum(len(model["tasks"]) for model in models) < 2:
+        return None  # nothing to compare: the tables say it all
     tasks = list(dict.fromkeys(task for model in models for task in model["tasks"]))
     panels = [(title, read) for title, read in PANELS if any(read(told) for model in models for told in model["tasks"].values())]
     figure, axes = grid(len(panels), height=1.9, per_row=3, share="x")
@@ -194,6 +196,9 @@ def lines(study: Mapping[str, Any]) -> Figure | None:
             ax.errorbar(
                 x, y, yerr=[low, high], fmt=MARKERS[at % 6], color=COLOURS[at % 6], markersize=4.5, capsize=2, linewidth=0.9, label=task
             )
+        if title.startswith("nDCG"):
+            ax.axhline(study["data"]["ndcg@10 by chance"], color=BLACK, linestyle=(0, (1, 3)), linewidth=1)
+            title += " (dotted: chance)"
         ax.set_title(title)
         ax.set_xlim(-0.5, len(models) - 0.5)
         ax.set_xticks(range(len(models)), [short(model["name"], 16) for model in models], rotation=35, ha="right", rotation_mode="anchor")
@@ -314,7 +319,8 @@ def cost(study: Mapping[str, Any], head: str) -> Figure | None:
                 colour, marker, _ = BITS[one["bits"]]
                 axes.plot(one["bytes"], one["ndcg"]["mean"], marker, color=colour, markersize=5, label=f"{one['bits']}, all tokens")
         best = max(told, key=lambda one: (one["bits"] == "float32") * one["bytes"])["ndcg"]
-        axes.axhspan(best["low"], best["high"], color=GREY, alpha=0.15, linewidth=0, label="float32, full: 95 % interval")
+        axes.axhspan(best["low"], best["high"], color=GREY, alpha=0.15, linewidth=0, label="full float32, 95 %")
+        axes.axhline(study["data"]["ndcg@10 by chance"], color=BLACK, linestyle=(0, (1, 3)), linewidth=1, label="chance")
         axes.set_xscale("log")
         axes.set_title(short(model["name"]))
         axes.grid(linewidth=0.4, color="#E4E4E4")
@@ -335,7 +341,7 @@ def finished(figure: Figure, panels: Sequence[Axes], *, x: str = "", y: str = ""
             found.setdefault(label, handle)
     if found and legend is not None and not (legend and len(found) == 1):
         wide = figure.get_figwidth()
-        columns = max(1, min(len(found), int(wide * 11 / (max(map(len, found)) + 6))))
+        columns = max(1, min(len(found), int(wide * 13 / (max(map(len, found)) + 5))))
         figure.legend(found.values(), found, loc="outside upper center", ncols=columns, title=legend or None, title_fontsize=8.5)
     return figure
 

@@ -106,6 +106,7 @@ def study(
         "pictures": sum(document.modality == "image" for document in material.documents),
         "drawn_from": {"queries": material.drawn_from[0], "documents": material.drawn_from[1]},
         "languages": languages,
+        "ndcg@10 by chance": cost.chance(material.grades, len(material.documents)),
         "identity": dict(material.identity),
     }
     return dict(written({"unitower": __version__, "data": about, "models": told}))
