@@ -60,7 +60,7 @@ SIDE = 56  # pixels of a picture: 4 cells of the tower
 BATCH = 32
 LR = 2e-3
 WARMUP = 20
-TEMPERATURE = 0.05  # jina-embeddings-v3's pair phase; v4 does not name its own
+TEMPERATURE = 0.05  # jina-embeddings-v3's pair phase; v4 names 0.02, for its triplets; that which CLIP learns ends at 0.01
 
 TOWER = ModelConfig(
     text=TextConfig(
@@ -227,9 +227,10 @@ def started(two_towers: bool, seed: int) -> nn.Module:
     return TwoTowers(embedder) if two_towers else embedder
 
 
-def fitted(name: str, seed: int, steps: int, sight: Sight) -> tuple[nn.Module, float]:
+def fitted(name: str, seed: int, *, steps: int, temperature: float, sight: Sight) -> tuple[nn.Module, float]:
     """A trained model, and the loss of its last steps."""
     two_towers, objective = MODELS[name]
+    objective = replace(objective, temperature=temperature)
     model = started(two_towers, seed).train().requires_grad_()
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.0, betas=(0.9, 0.98))
     draw, train, losses = random.Random(seed), scenes(held_out=False), []
@@ -255,13 +256,13 @@ def fitted(name: str, seed: int, steps: int, sight: Sight) -> tuple[nn.Module, f
     return model, float(np.mean(losses[-20:]))
 
 
-def trained(name: str, seed: int, *, steps: int, work: Path, sight: Sight) -> Encodes:
+def trained(name: str, seed: int, *, steps: int, temperature: float, work: Path, sight: Sight) -> Encodes:
     """A model from the work folder, trained first where it is not there; steps 0 is the model before training."""
-    path = work / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}-{steps}.pt"
+    path = work / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}-{steps}-{temperature}.pt"
     model = started(MODELS[name][0], seed)
     if steps and not path.exists():
         began = time.process_time()
-        model, loss = fitted(name, seed, steps, sight)
+        model, loss = fitted(name, seed, steps=steps, temperature=temperature, sight=sight)
         torch.save(model.state_dict(), path)
         print(f"{name}, seed {seed}: loss {loss:.3f}, {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
     elif steps:
@@ -318,12 +319,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/gap"), help="trained models, kept between runs")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE)
     parser.add_argument("--train-only", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
     sight = Sight()
-    model = partial(trained, work=options.work, sight=sight)
+    model = partial(trained, temperature=options.temperature, work=options.work, sight=sight)
     for seed in range(options.seeds):
         for name in MODELS:
             model(name, seed, steps=options.steps)
@@ -348,8 +350,16 @@ def main() -> None:
         for place, model in enumerate(studies[0]["models"])
     }
     RESULTS.mkdir(exist_ok=True)
-    told = {"steps": options.steps, "batch": BATCH, "lr": LR, "temperature": TEMPERATURE, "parameters": sizes, "data": studies[0]["data"]}
-    path = RESULTS / "modality_gap.json"
+    told = {
+        "steps": options.steps,
+        "batch": BATCH,
+        "lr": LR,
+        "temperature": options.temperature,
+        "parameters": sizes,
+        "data": studies[0]["data"],
+    }
+    suffix = "" if options.temperature == TEMPERATURE else f"-{options.temperature}"
+    path = RESULTS / f"modality_gap{suffix}.json"
     path.write_text(json.dumps({**told, "models": table}, indent=1) + "\n", encoding="utf-8")
     for name, svg in {
         "gap": figures.drawing(figures.modality_gap, studies[0], "dense"),
@@ -358,9 +368,9 @@ def main() -> None:
         "seeds": figures.drawing(over_seeds, studies),
     }.items():
         (DOCS / "analysis").mkdir(exist_ok=True)
-        (DOCS / "analysis" / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
-    page.write(studies[0], options.work / "report")
-    print(f"{path} and docs/analysis/*.svg are written; {options.work}/report/report.html has all of seed 0.", file=sys.stderr)
+        (DOCS / "analysis" / f"{name}{suffix}.svg").write_text(svg + "\n", encoding="utf-8")
+    page.write(studies[0], options.work / f"report{suffix}")
+    print(f"{path} and docs/analysis/*.svg are written; {options.work}/report{suffix}/report.html has all of seed 0.", file=sys.stderr)
 
 
 if __name__ == "__main__":

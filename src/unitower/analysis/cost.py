@@ -47,8 +47,8 @@ class Cost:
 def int8(rows: Floats) -> Floats:
     """What the int8 codes of rows [n, d] stand for.
 
-    >>> int8(np.array([[1.0, 0.4]], np.float32)).round(4).tolist()
-    [[1.0, 0.4016]]
+    >>> [f"{x:.4f}" for x in int8(np.array([[1.0, 0.4]], np.float32))[0]]
+    ['1.0000', '0.4016']
     """
     largest = np.abs(rows).max(axis=1, keepdims=True)
     scale = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)

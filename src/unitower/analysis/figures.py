@@ -69,13 +69,14 @@ def grid(number: int, *, height: float = 1.9, per_row: int = PER_ROW, share: str
     """A figure with so many panels, in rows."""
     from matplotlib.figure import Figure as New
 
-    columns = min(number, per_row)
-    rows = -(-number // columns)
+    rows = -(-number // per_row)
+    columns = -(-number // rows)
     figure = New(figsize=(max(5.0, min(3.0, 8.8 / columns) * columns), height * rows + 0.85), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share in ("all", "x"), sharey=share in ("all", "y"))
     flat = list(axes.ravel())
-    for empty in flat[number:]:
-        empty.set_axis_off()
+    for place in range(number, len(flat)):
+        flat[place].set_axis_off()
+        flat[place - columns].tick_params(labelbottom=True)  # what shares its axis with nothing below
     return figure, flat[:number]
 
 
@@ -154,7 +155,7 @@ def similarity_map(study: Mapping[str, Any]) -> Figure | None:
         told = main_task(model)["map"]
         points = told["points"]
         for side, label, colour, marker in (
-            ("query", "query", BLUE, "o"), ("document", "page picture", RED, "s"), ("text", "text of the page", GREEN, "^"),
+            ("query", "query", BLUE, "o"), ("document", "picture", RED, "s"), ("text", "text of the picture", GREEN, "^"),
         ):  # fmt: skip
             if side == "document":
                 for is_picture, name, paint, sign in ((True, label, colour, marker), (False, "text document", GREEN, "^")):
@@ -165,12 +166,11 @@ def similarity_map(study: Mapping[str, Any]) -> Figure | None:
             there = [one[side] for one in points if one[side]]
             if there:
                 axes.scatter(*zip(*there, strict=True), s=9, c=colour, marker=marker, linewidths=0, alpha=0.75, label=label, zorder=2)
-        for one in points:
-            if one["query"]:
-                axes.plot(*zip(one["query"], one["document"], strict=True), color=GREY, linewidth=0.3, alpha=0.5, zorder=1)
+        ties = [end for one in points if one["query"] for end in (one["query"], one["document"], (np.nan, np.nan))]
+        axes.plot(*zip(*ties, strict=True), color=GREY, linewidth=0.3, alpha=0.5, zorder=1)
         axes.set_title(short(model["name"]))
-        axes.set_xlabel(f"1st component, {told['variance'][0]:.0%} of variance")
-        axes.set_ylabel(f"2nd, {told['variance'][1]:.0%}")
+        axes.set_xlabel(f"1st component ({told['variance'][0]:.0%})")
+        axes.set_ylabel(f"2nd ({told['variance'][1]:.0%})")
         axes.set_aspect("equal", adjustable="datalim")
         axes.locator_params(nbins=4)
     return finished(figure, panels)

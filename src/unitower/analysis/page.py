@@ -97,7 +97,7 @@ def sections(study: Mapping[str, Any]) -> Iterator[str]:
     yield figure(
         drawing(figures.similarity_map, study),
         "Dense vectors on their first two principal components (each model has its own); a grey line ties a document to its query. "
-        "Two dimensions show only the share of the variance at the axes.",
+        "In brackets the share of the variance that an axis shows.",
     )
     yield "<h2>All measures, by model and adapter</h2>"
     yield figure(drawing(figures.lines, study), CAPTION) or f"<p>{CAPTION}</p>"

@@ -137,19 +137,20 @@ def encoded(encoder: Encodes, material: Material, *, task: str, tell: Tell, at: 
         (material.documents, "passage"),
         ([material.texts[place] for place in layered], "passage"),
     ]
+    about = encoder.fingerprint(task=task)
     done, total = 0, sum(len(items) for items, _ in sides)
     found = []
     for items, role in sides:
         parts = []
-        for first in range(0, max(len(items), 1), AT_ONCE):
+        for first in range(0, len(items), AT_ONCE):
             parts.append(encoder.encode(items[first : first + AT_ONCE], task=task, role=role))
             done += len(parts[-1])
             tell(at(documents_done=done, documents_total=total))
         found.append(
             Embeddings(
-                dense=np.concatenate([part.dense for part in parts]),
-                multi=Ragged.of([rows for part in parts for rows in part.multi], width=parts[0].multi.width),
-                fingerprint=parts[0].fingerprint,
+                dense=np.concatenate([np.empty((0, about.dense_width), np.float32), *(part.dense for part in parts)]),
+                multi=Ragged.of([rows for part in parts for rows in part.multi], width=about.multi_width),
+                fingerprint=about,
             )
         )
     return Encoded(material=material, queries=found[0], documents=found[1], layers=found[2], layered=layered)
