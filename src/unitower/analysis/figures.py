@@ -31,7 +31,7 @@ KINDS = {
 
 HEADS = {"dense": "dense vectors, cosine", "late": "token vectors, MaxSim / query tokens"}
 
-SETTINGS = {
+SETTINGS: Any = {
     "svg.fonttype": "path", "svg.hashsalt": "unitower", "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "legend.fontsize": 8.5,
     "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "legend.frameon": False, "figure.facecolor": "white",
@@ -154,20 +154,19 @@ def similarity_map(study: Mapping[str, Any]) -> Figure | None:
     for model, axes in zip(models, panels, strict=True):
         told = main_task(model)["map"]
         points = told["points"]
-        for side, label, colour, marker in (
-            ("query", "query", BLUE, "o"), ("document", "picture", RED, "s"), ("text", "text of the picture", GREEN, "^"),
-        ):  # fmt: skip
-            if side == "document":
-                for is_picture, name, paint, sign in ((True, label, colour, marker), (False, "text document", GREEN, "^")):
-                    there = [one[side] for one in points if (one["modality"] == "image") == is_picture]
-                    if there:
-                        axes.scatter(*zip(*there, strict=True), s=9, c=paint, marker=sign, linewidths=0, alpha=0.75, label=name, zorder=2)
-                continue
-            there = [one[side] for one in points if one[side]]
+        for label, colour, marker, there in (
+            ("query", BLUE, "o", [one["query"] for one in points if one["query"]]),
+            ("picture", RED, "s", [one["document"] for one in points if one["modality"] == "image"]),
+            ("text document", PURPLE, "D", [one["document"] for one in points if one["modality"] != "image"]),
+            ("text of the picture", GREEN, "^", [one["text"] for one in points if one["text"]]),
+        ):
             if there:
-                axes.scatter(*zip(*there, strict=True), s=9, c=colour, marker=marker, linewidths=0, alpha=0.75, label=label, zorder=2)
+                xy = np.array(there)
+                axes.scatter(xy[:, 0], xy[:, 1], s=9, c=colour, marker=marker, linewidths=0, alpha=0.75, label=label, zorder=2)
         ties = [end for one in points if one["query"] for end in (one["query"], one["document"], (np.nan, np.nan))]
-        axes.plot(*zip(*ties, strict=True), color=GREY, linewidth=0.3, alpha=0.5, zorder=1)
+        if ties:
+            xy = np.array(ties)
+            axes.plot(xy[:, 0], xy[:, 1], color=GREY, linewidth=0.3, alpha=0.5, zorder=1)
         axes.set_title(short(model["name"]))
         axes.set_xlabel(f"1st component ({told['variance'][0]:.0%})")
         axes.set_ylabel(f"2nd ({told['variance'][1]:.0%})")

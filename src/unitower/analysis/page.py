@@ -28,12 +28,15 @@ th { font-weight: 600; border-bottom: 1px solid #555 } th:first-child, td:first-
 def write(study: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
     """report.json and report.html in a folder, each whole or not at all; returns their paths."""
     numbers, page = folder / "report.json", folder / "report.html"
-    for path, content in ((numbers, lambda: json.dumps(study, ensure_ascii=False, indent=1) + "\n"), (page, lambda: report(study))):
-        text = content()
-        with _cache.written(path) as file:
-            file.write(text.encode("utf-8", "replace"))
-        path.chmod(0o644)
+    replaced(numbers, json.dumps(study, ensure_ascii=False, indent=1) + "\n")  # first, so that it is there without matplotlib too
+    replaced(page, report(study))
     return numbers, page
+
+
+def replaced(path: Path, text: str) -> None:
+    with _cache.written(path) as file:
+        file.write(text.encode("utf-8", "replace"))
+    path.chmod(0o644)
 
 
 def report(study: Mapping[str, Any]) -> str:
