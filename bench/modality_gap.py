@@ -320,14 +320,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)
+    parser.add_argument("--only", default="", help="models whose name holds this, for example 'CLIP loss'")
     parser.add_argument("--train-only", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
     sight = Sight()
     model = partial(trained, temperature=options.temperature, work=options.work, sight=sight)
+    chosen = [name for name in MODELS if options.only in name]
     for seed in range(options.seeds):
-        for name in MODELS:
+        for name in chosen:
             model(name, seed, steps=options.steps)
     if options.train_only:
         return
@@ -337,7 +339,7 @@ def main() -> None:
     studies = []
     for seed in range(options.seeds):
         opened = [partial(model, name, seed, steps=0) for name in untrained]
-        opened += [partial(model, name, seed, steps=options.steps) for name in MODELS]
+        opened += [partial(model, name, seed, steps=options.steps) for name in chosen]
         studies.append(study(pairs, opened, seed=0))
         print(f"seed {seed}\n{page.plain(studies[-1])}", flush=True)
     sizes = {name: sum(p.numel() for p in started(two, 0).parameters()) for name, two in (("one tower", False), ("two towers", True))}
