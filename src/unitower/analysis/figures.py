@@ -123,7 +123,7 @@ def modality_gap(study: Mapping[str, Any], head: str) -> Figure | None:
             label = f"{label} (n = {told['positive']['n']:,})"
             histogram(axes, told["histogram"]["positive"], every[0]["edges"], together=together, label=label, colour=colour, line=line)
             axes.axvline(told["positive"]["mean"], color=colour, linestyle=line, linewidth=0.9, alpha=0.9)
-        axes.set_title(short(model["name"]))
+        axes.set_title(short(model["label"]))
     panels[0].set_xlim(*limits([one["positive"] for one in every], every[0]["edges"]))
     return finished(figure, panels, x=f"score of matched pairs ({HEADS[head]})", y="density")
 
@@ -167,7 +167,7 @@ def similarity_map(study: Mapping[str, Any]) -> Figure | None:
         if ties:
             xy = np.array(ties)
             axes.plot(xy[:, 0], xy[:, 1], color=GREY, linewidth=0.3, alpha=0.5, zorder=1)
-        axes.set_title(short(model["name"]))
+        axes.set_title(short(model["label"]))
         axes.set_xlabel(f"1st component ({told['variance'][0]:.0%})")
         axes.set_ylabel(f"2nd ({told['variance'][1]:.0%})")
         axes.set_aspect("equal", adjustable="datalim")
@@ -200,7 +200,7 @@ def lines(study: Mapping[str, Any]) -> Figure | None:
             title += " (dotted: chance)"
         ax.set_title(title)
         ax.set_xlim(-0.5, len(models) - 0.5)
-        ax.set_xticks(range(len(models)), [short(model["name"], 16) for model in models], rotation=35, ha="right", rotation_mode="anchor")
+        ax.set_xticks(range(len(models)), [short(model["label"], 24) for model in models], rotation=35, ha="right", rotation_mode="anchor")
         ax.margins(y=0.15)
         ax.grid(axis="y", linewidth=0.4, color="#DDDDDD")
         ax.set_axisbelow(True)
@@ -277,7 +277,7 @@ def by_language(study: Mapping[str, Any]) -> Figure | None:
                 markersize=4,
                 capsize=1.5,
                 linewidth=0.8,
-                label=short(model["name"]),
+                label=short(model["label"]),
             )
     for ax, title in zip(axes, ("cosine of matched pairs", "AUC of matched against other", "nDCG@10"), strict=True):
         ax.set_title(title)
@@ -321,7 +321,7 @@ def cost(study: Mapping[str, Any], head: str) -> Figure | None:
         axes.axhspan(best["low"], best["high"], color=GREY, alpha=0.15, linewidth=0, label="full float32, 95 %")
         axes.axhline(study["data"]["ndcg@10 by chance"], color=BLACK, linestyle=(0, (1, 3)), linewidth=1, label="chance")
         axes.set_xscale("log")
-        axes.set_title(short(model["name"]))
+        axes.set_title(short(model["label"]))
         axes.grid(linewidth=0.4, color="#E4E4E4")
         axes.set_axisbelow(True)
     panels[0].set_ylim(bottom=0)
@@ -346,10 +346,9 @@ def finished(figure: Figure, panels: Sequence[Axes], *, x: str = "", y: str = ""
 
 
 def short(name: str, most: int = 30) -> str:
-    """The last part of a path or Hub id, cut to fit over a panel."""
-    last = name.rstrip("/").rsplit("/", 1)[-1]
-    return last if len(last) <= most else last[: most - 1] + "…"
+    """A name cut to fit over a panel: its end, where checkpoints differ."""
+    return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0: no minus before nothing

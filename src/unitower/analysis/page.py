@@ -42,7 +42,7 @@ def replaced(path: Path, text: str) -> None:
 def report(study: Mapping[str, Any]) -> str:
     """The page."""
     data, models = study["data"], study["models"]
-    names = ", ".join(short(model["name"]) for model in models)
+    names = ", ".join(short(model["label"]) for model in models)
     body = "\n".join(sections(study))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -68,7 +68,7 @@ def sections(study: Mapping[str, Any]) -> Iterator[str]:
     yield table(
         ["model", "revision", "adapter", "dense width", "token width", "pixels at most"],
         [
-            [short(m["name"]), p["revision"][:12], t, f"{p['dense_width']:,}", f"{p['multi_width']:,}", f"{p['max_pixels']:,}"]
+            [short(m["label"]), p["revision"][:12], t, f"{p['dense_width']:,}", f"{p['multi_width']:,}", f"{p['max_pixels']:,}"]
             for m in models
             for t, p in m["fingerprint"].items()
         ],
@@ -120,7 +120,7 @@ def sections(study: Mapping[str, Any]) -> Iterator[str]:
     yield table(
         ["model", "vectors", "precision", "width", "pooled", "bytes", "nDCG@10"],
         [
-            [short(m["name"]), one["head"], one["bits"], f"{one['width']}", f"{one['pooled']}×", f"{one['bytes']:,.0f}", mean(one["ndcg"])]
+            [short(m["label"]), one["head"], one["bits"], f"{one['width']}", f"{one['pooled']}×", f"{one['bytes']:,.0f}", mean(one["ndcg"])]
             for m in models
             for one in main_task(m)["cost"]
         ],
@@ -146,7 +146,7 @@ pairs is over all couples of one modality.</p>"""
 
 def tables(study: Mapping[str, Any]) -> Iterator[str]:
     """Numbers of pairs, sets and gaps."""
-    runs = [(short(model["name"]), task, told) for model in study["models"] for task, told in model["tasks"].items()]
+    runs = [(short(model["label"]), task, told) for model in study["models"] for task, told in model["tasks"].items()]
     yield table(
         ["model", "adapter", "pairs", "vectors", "n", "matched", "95 %", "others", "AUC", "d′"],
         [
@@ -233,7 +233,7 @@ def plain(study: Mapping[str, Any]) -> str:
             documents = told["sets"].get("pictures") or told["sets"].get("texts")
             rows.append(
                 [
-                    short(model["name"]), task, number(matched and matched["positive"]["mean"], 3),
+                    short(model["label"]), task, number(matched and matched["positive"]["mean"], 3),
                     number(texts and texts["positive"]["mean"], 3),
                     number(between and between["centroid_distance"], 3), number(between and between["separability"]["mean"], 3),
                     number(shown and shown["auc"], 3), number(documents and documents["random_cosine"], 3),

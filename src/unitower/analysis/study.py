@@ -4,7 +4,7 @@ A study is a nest of dicts, lists, strings and numbers, as it is written to repo
 
     data      name, task, seed, numbers of queries, documents, languages
     models    list, in the order given:
-      name, fingerprint
+      name, label (the end of the name that tells it from the others), fingerprint
       tasks   adapter -> what was measured with it:
         pairs      kind -> head -> positive and negative scores, auc, d_prime, histogram, languages
         sets       queries, pictures, texts -> n, width, random_cosine, effective_rank, and the same of token vectors
@@ -96,6 +96,8 @@ def study(
                 },
             }
         )
+    for model, label in zip(told, labels([model["name"] for model in told]), strict=True):
+        model["label"] = label
     languages = {language: material.languages.count(language) for language in sorted(set(material.languages))}
     about = {
         "name": material.name,
@@ -110,6 +112,19 @@ def study(
         "identity": dict(material.identity),
     }
     return dict(written({"unitower": __version__, "data": about, "models": told}))
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """The last part of each path or Hub id; more of it where several are alike.
+
+    >>> labels(["runs/a/model", "runs/b/model"]), labels(["jinaai/jina-embeddings-v4", "nano"])
+    (['a/model', 'b/model'], ['jina-embeddings-v4', 'nano'])
+    """
+    parts = [name.strip("/").split("/") for name in names]
+    for kept in range(1, max(map(len, parts), default=1)):
+        if len(found := ["/".join(one[-kept:]) for one in parts]) == len(set(found)):
+            return found
+    return ["/".join(one) for one in parts]
 
 
 # ---------------------------------------------------------------- vectors
