@@ -71,7 +71,7 @@ def study(
 
     ValueError for a task that a model does not have.
     """
-    told = []
+    told: list[dict[str, Any]] = []
     for open_model in models:
         encoder = open_model()
         if unknown := [task for task in tasks if task not in encoder.tasks]:
