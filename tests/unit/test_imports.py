@@ -24,7 +24,8 @@ LAYERS = [
     {"index", "evaluation"},
     {"encode"},
     {"model", "losses", "data", "ingest", "stores"},
-    {"scoring", "render"},
+    {"kernels"},
+    {"codes", "scoring", "render"},
     {"types", "errors"},
 ]
 """Rooms from the top of the house to its foundation. Rooms of one layer do not know each other."""

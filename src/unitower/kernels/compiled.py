@@ -1,0 +1,100 @@
+"""Kernels in C: maxsim.c as hatch_build.py compiled it beside this file. None where it was not compiled or cannot be loaded."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unitower.codes import Bytes, Int8s, Int64s, Planes, QueryCode, Words
+from unitower.types import Floats
+
+LIBRARY = Path(__file__).with_name("_maxsim.so")
+LEVELS = ("portable", "AVX2", "AVX-512")
+MAX_WIDTH = 4096
+"""Columns of a token that the C code has room for; wider ones are left to numpy."""
+
+
+def open(library: Path = LIBRARY, *, level: int | None = None) -> Compiled | None:
+    """The compiled kernels; `level` takes a lower path than the processor has (0 portable, 1 AVX2, 2 AVX-512)."""
+    try:
+        functions = ctypes.CDLL(str(library))
+        highest = int(functions.unitower_level())
+    except (OSError, AttributeError):
+        return None
+    return Compiled(functions, highest if level is None else min(level, highest))
+
+
+class Compiled:
+    """A `Kernel` by ctypes. It holds no state, so threads may share it; they run side by side, because ctypes lets go of the lock."""
+
+    def __init__(self, functions: Any, level: int) -> None:
+        self.level = level
+        self.name = f"compiled, {LEVELS[level]}"
+        self._functions = functions
+
+    def hamming(self, query: Words, signs: Words, starts: Int64s, lengths: Int64s) -> Int64s:
+        query, signs = np.ascontiguousarray(query), _rows(signs)
+        out = np.empty(len(starts), np.int32)
+        self._call("hamming", query, query.shape[1], *_plane(signs), *_pages(starts, lengths, signs.shape[1]), out)
+        return out.astype(np.int64)
+
+    def coarse(self, query: QueryCode, planes: Planes, starts: Int64s, lengths: Int64s) -> Int64s:
+        tokens, signs, large = np.ascontiguousarray(query.coarse), _rows(planes.signs), _rows(planes.large)
+        if signs.strides != large.strides:
+            signs, large = np.ascontiguousarray(signs), np.ascontiguousarray(large)
+        _check_width(tokens.shape[1])
+        out = np.empty(len(starts), np.int32)
+        self._call("coarse", tokens, *tokens.shape, signs, *_plane(large), *_pages(starts, lengths, signs.shape[1]), out)
+        return out.astype(np.int64)
+
+    def best(self, query: QueryCode, pages: Bytes, starts: Int64s, lengths: Int64s) -> Floats:
+        tokens, pages = np.ascontiguousarray(query.tokens), np.ascontiguousarray(pages)
+        _check_width(tokens.shape[1])
+        out = np.empty((len(starts), len(tokens)), np.float32)
+        ends = starts + lengths * (tokens.shape[1] + 4)
+        if len(starts):
+            assert starts.min() >= 0 and lengths.min() > 0 and ends.max() <= len(pages), "pages reach beyond their buffer"
+        self._call("best", tokens, *tokens.shape, pages, len(starts), *_int64s(starts, lengths), out)
+        return out
+
+    def dots(self, query: QueryCode, codes: Int8s) -> Int64s:
+        tokens, codes = np.ascontiguousarray(query.tokens), np.ascontiguousarray(codes)
+        assert codes.ndim == 2 and codes.shape[1] == tokens.shape[1]
+        out = np.empty(len(codes), np.int32)
+        self._call("dots", tokens, codes.shape[1], codes, len(codes), out)
+        return out.astype(np.int64)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        values = [
+            ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray) else ctypes.c_int64(int(value)) for value in arguments
+        ]
+        if getattr(self._functions, f"unitower_{name}")(ctypes.c_int(self.level), *values) and name != "hamming" and name != "dots":
+            raise MemoryError(f"there is no memory for a query of {arguments[1]} tokens")
+
+
+def _check_width(columns: int) -> None:
+    if columns > MAX_WIDTH:
+        raise ValueError(f"token vectors have {columns} columns; at most {MAX_WIDTH} can be searched.")
+
+
+def _rows(plane: Words) -> Words:
+    """A plane whose rows are each without gaps, as maps of files are."""
+    return plane if plane.strides[1] == 8 and plane.strides[0] % 8 == 0 else np.ascontiguousarray(plane)
+
+
+def _plane(plane: Words) -> tuple[Words, int, int]:
+    return plane, len(plane), plane.strides[0] // 8
+
+
+def _int64s(*arrays: Int64s) -> list[Int64s]:
+    return [np.ascontiguousarray(array, dtype=np.int64) for array in arrays]
+
+
+def _pages(starts: Int64s, lengths: Int64s, tokens: int) -> tuple[int, Int64s, Int64s]:
+    if len(starts):
+        assert starts.min() >= 0 and lengths.min() > 0 and (starts + lengths).max() <= tokens, "pages reach beyond the planes"
+    first, second = _int64s(starts, lengths)
+    return len(starts), first, second

@@ -1,0 +1,582 @@
+/* Late interaction over codes: Hamming scan of sign planes, second look at two planes, int8 MaxSim, dot products of dense codes.
+ *
+ * Every function does what kernels/plain.py does, in whole numbers, so that the answers are the same to the last bit. `level` is the path:
+ * 0 portable, 1 AVX2, 2 AVX-512 (VNNI, VPOPCNTDQ); unitower_level() tells the highest that this processor has. Nothing is kept between
+ * calls and nothing is allocated, except that a query is laid out anew on the heap by unitower_best and unitower_coarse.
+ *
+ * The layout of a packed page stands in codes.py: t float scales, then blocks of 16 tokens in which four columns of each token stand side by
+ * side. A dword of a block is therefore four columns of one token, and a register of 16 dwords is 16 tokens.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define API __attribute__((visibility("default")))
+#define INLINE static inline __attribute__((always_inline))
+#define BLOCK 16
+#define UNROLL _Pragma("GCC unroll 16")
+/* Eight query tokens whose sums are named variables: of an array, compilers keep a copy in memory. */
+#define GROUP 8
+#define EACH(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+#define MAX_WIDTH 4096
+
+#if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
+#define X86 1
+#include <immintrin.h>
+#define AVX2 __attribute__((target("avx2,popcnt")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vpopcntdq,popcnt")))
+#endif
+
+API int unitower_level(void) {
+#ifdef X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq"))
+        return 2;
+    if (__builtin_cpu_supports("avx2"))
+        return 1;
+#endif
+    return 0;
+}
+
+/* ---- Hamming: sum over query tokens of the least distance to a token of the page.
+ * query [words][T], plane [words][stride]; page i has tokens starts[i] .. starts[i] + lengths[i]. */
+
+#define HAMMING_ARGUMENTS                                                                                                                  \
+    const uint64_t *query, int64_t T, const uint64_t *plane, int64_t words, int64_t stride, int64_t n, const int64_t *starts,               \
+        const int64_t *lengths, int32_t *out
+
+INLINE void hamming_plain(HAMMING_ARGUMENTS) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t sum = 0;
+        for (int64_t t = 0; t < T; t++) {
+            int64_t least = INT64_MAX;
+            for (int64_t s = starts[i]; s < starts[i] + lengths[i]; s++) {
+                int64_t distance = 0;
+                for (int64_t w = 0; w < words; w++)
+                    distance += __builtin_popcountll(plane[w * stride + s] ^ query[w * T + t]);
+                if (distance < least)
+                    least = distance;
+            }
+            sum += least;
+        }
+        out[i] = (int32_t)sum;
+    }
+}
+
+static void hamming_portable(HAMMING_ARGUMENTS) { hamming_plain(query, T, plane, words, stride, n, starts, lengths, out); }
+
+#ifdef X86
+/* Four tokens in a register; bytes are counted by a table of nibbles (Mula), summed by sad. */
+AVX2 INLINE void hamming_avx2_words(const int64_t words, const uint64_t *query, int64_t T, const uint64_t *plane, int64_t stride,
+                                    int64_t n, const int64_t *starts, const int64_t *lengths, int32_t *out) {
+    const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i low = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
+    for (int64_t i = 0; i < n; i++) {
+        int64_t sum = 0, first = starts[i], whole = lengths[i] & ~(int64_t)3;
+        for (int64_t t = 0; t < T; t++) {
+            __m256i least = _mm256_set1_epi32(INT32_MAX);
+            for (int64_t s = first; s < first + whole; s += 4) {
+                __m256i count = zero;
+                for (int64_t w = 0; w < words; w++) {
+                    __m256i x = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(plane + w * stride + s)),
+                                                 _mm256_set1_epi64x((int64_t)query[w * T + t]));
+                    __m256i bytes = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)),
+                                                    _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi32(x, 4), low)));
+                    count = _mm256_add_epi64(count, _mm256_sad_epu8(bytes, zero));
+                }
+                least = _mm256_min_epi32(least, count); /* the upper halves are 0 in count: only the lower are read below */
+            }
+            int32_t lanes[8], best = INT32_MAX;
+            _mm256_storeu_si256((__m256i *)lanes, least);
+            if (whole)
+                for (int k = 0; k < 8; k += 2)
+                    best = lanes[k] < best ? lanes[k] : best;
+            for (int64_t s = first + whole; s < first + lengths[i]; s++) {
+                int32_t distance = 0;
+                for (int64_t w = 0; w < words; w++)
+                    distance += (int32_t)__builtin_popcountll(plane[w * stride + s] ^ query[w * T + t]);
+                best = distance < best ? distance : best;
+            }
+            sum += best;
+        }
+        out[i] = (int32_t)sum;
+    }
+}
+
+AVX2 static void hamming_avx2(HAMMING_ARGUMENTS) {
+    if (words == 2)
+        hamming_avx2_words(2, query, T, plane, stride, n, starts, lengths, out);
+    else
+        hamming_avx2_words(words, query, T, plane, stride, n, starts, lengths, out);
+}
+
+/* Eight tokens in a register, eight query tokens at a time; `grouped` has the words of each eight side by side: [T / 8][words][8]. */
+#define AT(w, q) _mm512_set1_epi64((int64_t)group[(w) * GROUP + q])
+#define LEAST(q) __m512i least##q = _mm512_set1_epi64(INT32_MAX);
+#define REDUCE(q) least[q] = _mm512_reduce_min_epi64(least##q);
+
+AVX512 INLINE void hamming_avx512_words(const int64_t words, const uint64_t *grouped, int64_t T, const uint64_t *plane, int64_t stride,
+                                        int64_t n, const int64_t *starts, const int64_t *lengths, int32_t *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t first = starts[i], end = first + lengths[i];
+        int32_t sum = 0;
+        for (int64_t t = 0; t < T; t += GROUP) {
+            const uint64_t *group = grouped + t * words;
+            int64_t s = first, least[GROUP];
+            EACH(LEAST)
+            if (words == 2)
+                for (; s + 8 <= end; s += 8) {
+                    const __m512i a = _mm512_loadu_si512(plane + s), b = _mm512_loadu_si512(plane + stride + s);
+#define PAIR(q)                                                                                                                            \
+    least##q = _mm512_min_epi64(least##q, _mm512_add_epi64(_mm512_popcnt_epi64(_mm512_xor_si512(a, AT(0, q))),                             \
+                                                           _mm512_popcnt_epi64(_mm512_xor_si512(b, AT(1, q)))));
+                    EACH(PAIR)
+                }
+            for (; s < end; s += 8) {
+                const __mmask8 there = end - s < 8 ? (__mmask8)((1u << (end - s)) - 1) : 255;
+#define ZERO(q) __m512i count##q = _mm512_setzero_si512();
+                EACH(ZERO)
+                for (int64_t w = 0; w < words; w++) {
+                    const __m512i a = _mm512_maskz_loadu_epi64(there, plane + w * stride + s);
+#define COUNT(q) count##q = _mm512_add_epi64(count##q, _mm512_popcnt_epi64(_mm512_xor_si512(a, AT(w, q))));
+                    EACH(COUNT)
+                }
+#define KEEP(q) least##q = _mm512_mask_min_epi64(least##q, there, least##q, count##q);
+                EACH(KEEP)
+            }
+            EACH(REDUCE)
+            for (int q = 0; q < GROUP && t + q < T; q++)
+                sum += (int32_t)least[q];
+        }
+        out[i] = sum;
+    }
+}
+
+AVX512 static int hamming_avx512(HAMMING_ARGUMENTS) {
+    const int64_t groups = (T + GROUP - 1) / GROUP;
+    uint64_t *grouped = malloc((size_t)(groups * GROUP * words) * sizeof(uint64_t));
+    if (!grouped)
+        return 1;
+    for (int64_t t = 0; t < groups * GROUP; t++)
+        for (int64_t w = 0; w < words; w++)
+            grouped[(t / GROUP * words + w) * GROUP + t % GROUP] = query[w * T + (t < T ? t : T - 1)];
+    if (words == 2)
+        hamming_avx512_words(2, grouped, T, plane, stride, n, starts, lengths, out);
+    else
+        hamming_avx512_words(words, grouped, T, plane, stride, n, starts, lengths, out);
+    free(grouped);
+    return 0;
+}
+#endif
+
+API int unitower_hamming(int level, HAMMING_ARGUMENTS) {
+#ifdef X86
+    if (level >= 2)
+        return hamming_avx512(query, T, plane, words, stride, n, starts, lengths, out);
+    if (level == 1)
+        hamming_avx2(query, T, plane, words, stride, n, starts, lengths, out);
+    else
+#endif
+        hamming_portable(query, T, plane, words, stride, n, starts, lengths, out);
+    return 0;
+}
+
+/* ---- Blocks: largest product of each query token with 16 tokens at a time.
+ * A query is laid out as pairs of 16-bit numbers: for columns c .. c+3 of token q, (c, c+2) and (c+1, c+3), which are the lower and the
+ * upper bytes of the words of a block's dword. */
+
+static int32_t *paired(const int16_t *query, int64_t T, int64_t columns) {
+    int32_t *pairs = malloc((size_t)(columns / 4 * T * 2) * sizeof(int32_t));
+    if (pairs)
+        for (int64_t j = 0; j < columns / 4; j++)
+            for (int64_t t = 0; t < T; t++) {
+                const int16_t *c = query + t * columns + 4 * j;
+                pairs[(j * T + t) * 2] = (int32_t)((uint16_t)c[0] | (uint32_t)(uint16_t)c[2] << 16);
+                pairs[(j * T + t) * 2 + 1] = (int32_t)((uint16_t)c[1] | (uint32_t)(uint16_t)c[3] << 16);
+            }
+    return pairs;
+}
+
+/* One block against query tokens t .. t+count: best[q] = max(best[q], scale * product) over its 16 tokens. */
+typedef void (*block_function)(const int32_t *pairs, int64_t T, int64_t t, int64_t count, int64_t columns, const int8_t *block,
+                               const float *scales, float *best);
+
+static void block_portable(const int32_t *pairs, int64_t T, int64_t t, int64_t count, int64_t columns, const int8_t *block,
+                           const float *scales, float *best) {
+    for (int64_t q = 0; q < count; q++) {
+        int32_t sums[BLOCK] = {0};
+        for (int64_t j = 0; j < columns / 4; j++) {
+            const int32_t *pair = pairs + (j * T + t + q) * 2;
+            const int32_t c0 = (int16_t)pair[0], c2 = pair[0] >> 16, c1 = (int16_t)pair[1], c3 = pair[1] >> 16;
+            const int8_t *d = block + j * 4 * BLOCK;
+            for (int k = 0; k < BLOCK; k++)
+                sums[k] += c0 * d[4 * k] + c1 * d[4 * k + 1] + c2 * d[4 * k + 2] + c3 * d[4 * k + 3];
+        }
+        for (int k = 0; k < BLOCK; k++) {
+            const float score = (float)sums[k] * scales[k];
+            best[q] = score > best[q] ? score : best[q];
+        }
+    }
+}
+
+#ifdef X86
+#define AQ 3
+AVX2 INLINE void block_avx2_queries(const int count, const int32_t *pairs, int64_t T, int64_t t, int64_t columns, const int8_t *block,
+                                    const float *scales, float *best) {
+    __m256i sums[AQ][2];
+    UNROLL for (int q = 0; q < count; q++)
+        sums[q][0] = sums[q][1] = _mm256_setzero_si256();
+    for (int64_t j = 0; j < columns / 4; j++) {
+        const int32_t *pair = pairs + (j * T + t) * 2;
+        const __m256i a = _mm256_loadu_si256((const __m256i *)(block + j * 64)), b = _mm256_loadu_si256((const __m256i *)(block + j * 64 + 32));
+        const __m256i upper_a = _mm256_srai_epi16(a, 8), lower_a = _mm256_srai_epi16(_mm256_slli_epi16(a, 8), 8);
+        const __m256i upper_b = _mm256_srai_epi16(b, 8), lower_b = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8);
+        UNROLL for (int q = 0; q < count; q++) {
+            const __m256i even = _mm256_set1_epi32(pair[2 * q]), odd = _mm256_set1_epi32(pair[2 * q + 1]);
+            sums[q][0] = _mm256_add_epi32(sums[q][0], _mm256_add_epi32(_mm256_madd_epi16(lower_a, even), _mm256_madd_epi16(upper_a, odd)));
+            sums[q][1] = _mm256_add_epi32(sums[q][1], _mm256_add_epi32(_mm256_madd_epi16(lower_b, even), _mm256_madd_epi16(upper_b, odd)));
+        }
+    }
+    UNROLL for (int q = 0; q < count; q++) {
+        const __m256 scores = _mm256_max_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[q][0]), _mm256_loadu_ps(scales)),
+                                            _mm256_mul_ps(_mm256_cvtepi32_ps(sums[q][1]), _mm256_loadu_ps(scales + 8)));
+        __m128 four = _mm_max_ps(_mm256_castps256_ps128(scores), _mm256_extractf128_ps(scores, 1));
+        four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+        four = _mm_max_ss(four, _mm_movehdup_ps(four));
+        const float score = _mm_cvtss_f32(four);
+        best[q] = score > best[q] ? score : best[q];
+    }
+}
+
+AVX2 static void block_avx2(const int32_t *pairs, int64_t T, int64_t t, int64_t count, int64_t columns, const int8_t *block,
+                            const float *scales, float *best) {
+    int64_t q = 0;
+    for (; q + AQ <= count; q += AQ)
+        block_avx2_queries(AQ, pairs, T, t + q, columns, block, scales, best + q);
+    for (; q < count; q++)
+        block_avx2_queries(1, pairs, T, t + q, columns, block, scales, best + q);
+}
+#endif
+
+/* The last block of a page, filled up with copies of its first token: they change no maximum. */
+static const int8_t *filled(const int8_t *rest, int64_t rows, int64_t columns, const float *scales, int8_t *room, float *scale_room) {
+    for (int64_t j = 0; j < columns / 4; j++)
+        for (int64_t k = 0; k < BLOCK; k++)
+            memcpy(room + j * 64 + k * 4, rest + (j * rows + (k < rows ? k : 0)) * 4, 4);
+    for (int64_t k = 0; k < BLOCK; k++)
+        scale_room[k] = scales[k < rows ? k : 0];
+    return room;
+}
+
+static void best_by_blocks(block_function by_block, const int32_t *pairs, int64_t T, int64_t columns, const uint8_t *pages, int64_t n,
+                           const int64_t *starts, const int64_t *lengths, float *out) {
+    int8_t room[MAX_WIDTH * BLOCK];
+    float scale_room[BLOCK];
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *page = pages + starts[i];
+        const int8_t *codes = (const int8_t *)page + 4 * lengths[i];
+        float *best = out + i * T;
+        for (int64_t t = 0; t < T; t++)
+            best[t] = -3.4e38f;
+        for (int64_t s = 0; s < lengths[i]; s += BLOCK) {
+            const int64_t rows = lengths[i] - s < BLOCK ? lengths[i] - s : BLOCK;
+            memcpy(scale_room, page + 4 * s, 4 * (size_t)rows);
+            const int8_t *block = codes + s * columns;
+            if (rows < BLOCK)
+                block = filled(block, rows, columns, scale_room, room, scale_room);
+            by_block(pairs, T, 0, T, columns, block, scale_room, best);
+        }
+    }
+}
+
+#ifdef X86
+/* Eight query tokens against 32 tokens of a page, blocks `a` and `b`: 16 sums stay in registers. */
+AVX512 INLINE void page_avx512(const int32_t *pairs, int64_t T, int64_t t, int64_t columns, const uint8_t *page, int64_t length,
+                               const int8_t *last, const float *last_scales, float *out) {
+    const int8_t *codes = (const int8_t *)page + 4 * length;
+    const int64_t blocks = (length + BLOCK - 1) / BLOCK;
+    int64_t at[GROUP];
+    for (int q = 0; q < GROUP; q++)
+        at[q] = 2 * (t + q < T ? t + q : t);
+#define LOWEST(q) __m512 best##q = _mm512_set1_ps(-3.4e38f);
+    EACH(LOWEST)
+    for (int64_t block = 0; block < blocks; block += 2) {
+        const int64_t other = block + 1 < blocks ? block + 1 : block; /* an odd block is looked at twice */
+        const int8_t *a = last && block == blocks - 1 ? last : codes + block * BLOCK * columns;
+        const int8_t *b = last && other == blocks - 1 ? last : codes + other * BLOCK * columns;
+#define SUMS(q) __m512i a##q = _mm512_setzero_si512(), b##q = a##q;
+        EACH(SUMS)
+        for (int64_t j = 0; j < columns / 4; j++) {
+            const int32_t *pair = pairs + j * T * 2;
+            const __m512i x = _mm512_loadu_si512(a + j * 64), y = _mm512_loadu_si512(b + j * 64);
+            const __m512i upper_x = _mm512_srai_epi16(x, 8), lower_x = _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8);
+            const __m512i upper_y = _mm512_srai_epi16(y, 8), lower_y = _mm512_srai_epi16(_mm512_slli_epi16(y, 8), 8);
+            __m512i columns_of;
+#define EVEN(q)                                                                                                                            \
+    columns_of = _mm512_set1_epi32(pair[at[q]]);                                                                                           \
+    a##q = _mm512_dpwssd_epi32(a##q, lower_x, columns_of);                                                                                 \
+    b##q = _mm512_dpwssd_epi32(b##q, lower_y, columns_of);
+            EACH(EVEN)
+#define ODD(q)                                                                                                                             \
+    columns_of = _mm512_set1_epi32(pair[at[q] + 1]);                                                                                       \
+    a##q = _mm512_dpwssd_epi32(a##q, upper_x, columns_of);                                                                                 \
+    b##q = _mm512_dpwssd_epi32(b##q, upper_y, columns_of);
+            EACH(ODD)
+        }
+        const __m512 scale_a = _mm512_loadu_ps(a == last ? last_scales : (const float *)(page + 4 * BLOCK * block));
+        const __m512 scale_b = _mm512_loadu_ps(b == last ? last_scales : (const float *)(page + 4 * BLOCK * other));
+#define BEST(q)                                                                                                                            \
+    best##q = _mm512_max_ps(best##q, _mm512_max_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(a##q), scale_a),                                       \
+                                                   _mm512_mul_ps(_mm512_cvtepi32_ps(b##q), scale_b)));
+        EACH(BEST)
+    }
+    float of[GROUP];
+#define LARGEST(q) of[q] = _mm512_reduce_max_ps(best##q);
+    EACH(LARGEST)
+    for (int q = 0; q < GROUP && t + q < T; q++)
+        out[t + q] = of[q];
+}
+
+AVX512 static void best_avx512(const int32_t *pairs, int64_t T, int64_t columns, const uint8_t *pages, int64_t n, const int64_t *starts,
+                               const int64_t *lengths, float *out) {
+    int8_t room[MAX_WIDTH * BLOCK];
+    float scale_room[BLOCK];
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *page = pages + starts[i];
+        const int64_t rest = lengths[i] % BLOCK;
+        const int8_t *last = NULL;
+        if (rest) {
+            memcpy(scale_room, page + 4 * (lengths[i] - rest), 4 * (size_t)rest);
+            last = filled((const int8_t *)page + 4 * lengths[i] + (lengths[i] - rest) * columns, rest, columns, scale_room, room, scale_room);
+        }
+        for (int64_t t = 0; t < T; t += GROUP)
+            page_avx512(pairs, T, t, columns, page, lengths[i], last, scale_room, out + i * T);
+    }
+}
+#endif
+
+/* out [n][T]: for each page and query token the largest scale * product. Returns 0, or 1 where memory is out. */
+API int unitower_best(int level, const int16_t *query, int64_t T, int64_t columns, const uint8_t *pages, int64_t n, const int64_t *starts,
+                      const int64_t *lengths, float *out) {
+    int32_t *pairs = paired(query, T, columns);
+    if (!pairs)
+        return 1;
+#ifdef X86
+    if (level >= 2)
+        best_avx512(pairs, T, columns, pages, n, starts, lengths, out);
+    else if (level == 1)
+        best_by_blocks(block_avx2, pairs, T, columns, pages, n, starts, lengths, out);
+    else
+#endif
+        best_by_blocks(block_portable, pairs, T, columns, pages, n, starts, lengths, out);
+    free(pairs);
+    return 0;
+}
+
+/* ---- Two planes: sum over query tokens of the largest product with the levels -10, -3, 3, 10 of a page's tokens.
+ * query int8 [T][columns]; planes [words][stride]. */
+
+#define COARSE_ARGUMENTS                                                                                                                   \
+    const uint64_t *signs, const uint64_t *large, int64_t words, int64_t stride, int64_t n, const int64_t *starts, const int64_t *lengths, \
+        int32_t *out
+
+/* Four columns of a token from four bits of each plane. */
+static uint32_t four_levels(unsigned sign, unsigned large) {
+    uint32_t packed = 0;
+    for (int k = 0; k < 4; k++) {
+        const int size = large >> k & 1 ? 10 : 3;
+        packed |= (uint32_t)(uint8_t)(int8_t)(sign >> k & 1 ? size : -size) << 8 * k;
+    }
+    return packed;
+}
+
+static void coarse_by_blocks(block_function by_block, const int32_t *pairs, int64_t T, int64_t columns, COARSE_ARGUMENTS) {
+    (void)words;
+    static const float ones[BLOCK] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    uint32_t table[256];
+    int8_t room[MAX_WIDTH * BLOCK];
+    float best[64];
+    for (unsigned each = 0; each < 256; each++)
+        table[each] = four_levels(each & 15, each >> 4);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t t = 0; t < T; t += 64) {
+            const int64_t count = T - t < 64 ? T - t : 64;
+            for (int64_t q = 0; q < count; q++)
+                best[q] = -3.4e38f;
+            for (int64_t s = starts[i]; s < starts[i] + lengths[i]; s += BLOCK) {
+                for (int64_t k = 0; k < BLOCK; k++) {
+                    const int64_t at = s + k < starts[i] + lengths[i] ? s + k : s;
+                    for (int64_t j = 0; j < columns / 4; j++) {
+                        const int64_t word = j / 16 * stride + at;
+                        const int shift = (int)(j % 16 * 4);
+                        memcpy(room + j * 64 + k * 4, table + ((signs[word] >> shift & 15) | (large[word] >> shift & 15) << 4), 4);
+                    }
+                }
+                by_block(pairs, T, t, count, columns, room, ones, best);
+            }
+            for (int64_t q = 0; q < count; q++)
+                out[i] += (int32_t)best[q];
+        }
+}
+
+#ifdef X86
+/* Levels are raised by 10 to 0, 7, 13, 20, so that vpdpbusd can take them; `raised` is what that adds to each query token's products. */
+AVX512 static void coarse_group(const int32_t *query, const int32_t *raised, int64_t left, int64_t dwords, COARSE_ARGUMENTS) {
+    (void)words;
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    const __m512i copy = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0x00000000); /* a byte of each dword, four times */
+    const __m512i lower = _mm512_set1_epi32(0x08040201), upper = _mm512_set1_epi32((int)0x80402010);
+    const __m512i small_below = _mm512_set1_epi8(7), small_above = _mm512_set1_epi8(13), large_above = _mm512_set1_epi8(20);
+    for (int64_t i = 0; i < n; i++) {
+#define LOW(q) __m512i best##q = _mm512_set1_epi32(INT32_MIN);
+        EACH(LOW)
+        const int64_t end = starts[i] + lengths[i];
+        for (int64_t s = starts[i]; s < end; s += BLOCK) {
+            const int64_t rows = end - s < BLOCK ? end - s : BLOCK;
+            const __mmask16 there = (__mmask16)((1u << rows) - 1);
+            const __mmask8 first = (__mmask8)(there & 255), second = (__mmask8)(there >> 8);
+#define NONE(q) __m512i sum##q = _mm512_setzero_si512();
+            EACH(NONE)
+            for (int64_t half = 0; half * 8 < dwords; half++) { /* 32 columns */
+                const int64_t place = half / 2 * stride + s;
+                const __m512i order = half % 2 ? odd : even;
+                const __m512i sign = _mm512_permutex2var_epi32(_mm512_maskz_loadu_epi64(first, signs + place), order,
+                                                               _mm512_maskz_loadu_epi64(second, signs + place + 8));
+                const __m512i big = _mm512_permutex2var_epi32(_mm512_maskz_loadu_epi64(first, large + place), order,
+                                                              _mm512_maskz_loadu_epi64(second, large + place + 8));
+                const int64_t parts = dwords - half * 8 < 8 ? dwords - half * 8 : 8;
+                for (int64_t part = 0; part < parts; part++) {
+                    const __m512i bytes = _mm512_add_epi8(copy, _mm512_set1_epi8((char)(part / 2))), bit = part % 2 ? upper : lower;
+                    const __mmask64 above = _mm512_test_epi8_mask(_mm512_shuffle_epi8(sign, bytes), bit);
+                    const __mmask64 is_large = _mm512_test_epi8_mask(_mm512_shuffle_epi8(big, bytes), bit);
+                    const __m512i levels = _mm512_mask_blend_epi8(above, _mm512_maskz_mov_epi8(~is_large, small_below),
+                                                                  _mm512_mask_blend_epi8(is_large, small_above, large_above));
+                    const int32_t *four = query + (half * 8 + part) * GROUP;
+#define ADD(q) sum##q = _mm512_dpbusd_epi32(sum##q, levels, _mm512_set1_epi32(four[q]));
+                    EACH(ADD)
+                }
+            }
+#define HIGHER(q) best##q = _mm512_mask_max_epi32(best##q, there, best##q, sum##q);
+            EACH(HIGHER)
+        }
+        int32_t of[GROUP];
+#define HIGHEST(q) of[q] = _mm512_reduce_max_epi32(best##q);
+        EACH(HIGHEST)
+        for (int q = 0; q < GROUP && q < left; q++)
+            out[i] += of[q] - raised[q];
+    }
+}
+
+AVX512 static int coarse_avx512(const int8_t *query, int64_t T, int64_t columns, COARSE_ARGUMENTS) {
+    const int64_t padded = (T + GROUP - 1) / GROUP * GROUP;
+    int32_t *room = malloc((size_t)(padded * (columns / 4 + 1)) * sizeof(int32_t)), *raised = room + padded * columns / 4;
+    if (!room)
+        return 1;
+    for (int64_t t = 0; t < padded; t++) {
+        const int8_t *token = query + (t < T ? t : T - 1) * columns;
+        raised[t] = 0;
+        for (int64_t c = 0; c < columns; c++)
+            raised[t] += 10 * token[c];
+        for (int64_t j = 0; j < columns / 4; j++)
+            memcpy(room + (t / GROUP * columns / 4 + j) * GROUP + t % GROUP, token + 4 * j, 4);
+    }
+    for (int64_t i = 0; i < n; i++)
+        out[i] = 0;
+    for (int64_t t = 0; t < T; t += GROUP)
+        coarse_group(room + t * columns / 4, raised + t, T - t, columns / 4, signs, large, words, stride, n, starts, lengths, out);
+    free(room);
+    return 0;
+}
+#endif
+
+API int unitower_coarse(int level, const int8_t *query, int64_t T, int64_t columns, COARSE_ARGUMENTS) {
+#ifdef X86
+    if (level >= 2)
+        return coarse_avx512(query, T, columns, signs, large, words, stride, n, starts, lengths, out);
+#endif
+    int16_t *wide = malloc((size_t)(T * columns) * sizeof(int16_t));
+    int32_t *pairs = NULL;
+    if (wide) {
+        for (int64_t each = 0; each < T * columns; each++)
+            wide[each] = query[each];
+        pairs = paired(wide, T, columns);
+        free(wide);
+    }
+    if (!pairs)
+        return 1;
+    block_function by_block = block_portable;
+#ifdef X86
+    if (level == 1)
+        by_block = block_avx2;
+#endif
+    coarse_by_blocks(by_block, pairs, T, columns, signs, large, words, stride, n, starts, lengths, out);
+    free(pairs);
+    return 0;
+}
+
+/* ---- Dense: products of one query with rows[i] of int8 codes [.][columns]; columns is a multiple of 4. */
+
+static void dots_portable(const int16_t *query, int64_t columns, const int8_t *codes, int64_t n, int32_t *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const int8_t *row = codes + i * columns;
+        int32_t sum = 0;
+        for (int64_t c = 0; c < columns; c++)
+            sum += (int32_t)query[c] * row[c];
+        out[i] = sum;
+    }
+}
+
+#ifdef X86
+AVX2 static void dots_avx2(const int16_t *query, int64_t columns, const int8_t *codes, int64_t n, int32_t *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const int8_t *row = codes + i * columns;
+        __m256i sums = _mm256_setzero_si256();
+        int64_t c = 0;
+        for (; c + 16 <= columns; c += 16) {
+            const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(row + c)));
+            sums = _mm256_add_epi32(sums, _mm256_madd_epi16(wide, _mm256_loadu_si256((const __m256i *)(query + c))));
+        }
+        int32_t lanes[8], sum = 0;
+        _mm256_storeu_si256((__m256i *)lanes, sums);
+        for (int k = 0; k < 8; k++)
+            sum += lanes[k];
+        for (; c < columns; c++)
+            sum += (int32_t)query[c] * row[c];
+        out[i] = sum;
+    }
+}
+
+AVX512 static void dots_avx512(const int16_t *query, int64_t columns, const int8_t *codes, int64_t n, int32_t *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const int8_t *row = codes + i * columns;
+        __m512i sums = _mm512_setzero_si512();
+        int64_t c = 0;
+        for (; c + 32 <= columns; c += 32) {
+            const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(row + c)));
+            sums = _mm512_dpwssd_epi32(sums, wide, _mm512_loadu_si512(query + c));
+        }
+        int32_t sum = _mm512_reduce_add_epi32(sums);
+        for (; c < columns; c++)
+            sum += (int32_t)query[c] * row[c];
+        out[i] = sum;
+    }
+}
+#endif
+
+API void unitower_dots(int level, const int16_t *query, int64_t columns, const int8_t *codes, int64_t n, int32_t *out) {
+#ifdef X86
+    if (level >= 2) {
+        dots_avx512(query, columns, codes, n, out);
+        return;
+    }
+    if (level == 1) {
+        dots_avx2(query, columns, codes, n, out);
+        return;
+    }
+#endif
+    dots_portable(query, columns, codes, n, out);
+}
