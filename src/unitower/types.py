@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Modality: TypeAlias = Literal["text", "code", "image"]
 Role: TypeAlias = Literal["query", "passage"]
 Floats: TypeAlias = npt.NDArray[np.float32]
+Dense: TypeAlias = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,19 @@ class Item:
     part: int = 0
     text: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Where the cells of a page's picture stand among its token vectors.
+
+    rows, columns  merge cells of the picture
+    first          token row of the upper left cell; row by row they are tokens[first : first + rows * columns]
+    """
+
+    rows: int
+    columns: int
+    first: int
 
 
 class Ragged(Sequence[Floats]):
@@ -180,14 +194,18 @@ class Fingerprint:
 class Embeddings:
     """Vectors of n items from one pass of the tower.
 
-    dense        float32 [n, d], unit rows
+    dense        float32 [n, d], unit rows; of another type where `precision` asked for it (see `Encoder.encode`)
     multi        Ragged of n matrices float32 [tokens_i, m], unit rows
     fingerprint  what made them
+    grids        the cells of each input that is a picture, None for one that is not; () where nobody asked
+    scales       float32 [n] where dense is int8: a row stands for scale * codes; else None
     """
 
-    dense: Floats
+    dense: Dense
     multi: Ragged
     fingerprint: Fingerprint
+    grids: tuple[Grid | None, ...] = ()
+    scales: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.dense.ndim != 2 or len(self.dense) != len(self.multi):
@@ -205,6 +223,10 @@ class Hit:
     score     fused score; the higher the better, comparable within one search only
     found_by  the signals that brought it, best first: "multi" (MaxSim of token vectors), "dense", "text" (words)
     snippet   a piece of the item's text around the query's words; "" where the item has no text
+    copies    near duplicates of it that were found too and are not told by themselves, best first
+    matches   entries of its file that were found, itself included, where hits are grouped by file; else 1
+    others    those besides itself, best first, at most five
+    neighbours  the entries right before and after it in its file, where hits are grouped by file
     """
 
     rank: int
@@ -215,9 +237,16 @@ class Hit:
     snippet: str = ""
     found_by: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    copies: tuple[Source, ...] = ()
+    matches: int = 1
+    others: tuple[Source, ...] = ()
+    neighbours: tuple[Source, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """The keys of `unitower search --json`: rank, score, id, path, page, lines, modality, snippet."""
+        """The keys of `unitower search --json`: rank, score, id, path, page, lines, modality, snippet, copies, matches, others, neighbours.
+
+        The last four are lists of places as a person writes them, and matches a number.
+        """
         return {
             "rank": self.rank,
             "score": self.score,
@@ -227,6 +256,10 @@ class Hit:
             "lines": list(self.source.lines) if self.source.lines else None,
             "modality": self.modality,
             "snippet": self.snippet,
+            "copies": [source.place for source in self.copies],
+            "matches": self.matches,
+            "others": [source.place for source in self.others],
+            "neighbours": [source.place for source in self.neighbours],
         }
 
 

@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 
-from unitower.scoring import maxsim
 from unitower.stores import Entry, Query, memory, open_store, ranking
 from unitower.types import Embeddings, Fingerprint, Ragged, Source
 
@@ -34,7 +33,7 @@ def ids(found):
 
 
 def cosine_of(degrees):
-    return pytest.approx(math.cos(math.radians(degrees)), abs=1e-3)  # tokens are kept in half precision
+    return pytest.approx(math.cos(math.radians(degrees)), abs=1e-3)
 
 
 def test_maxsim_decides_where_the_query_has_tokens_and_dense_where_it_has_none():
@@ -42,7 +41,7 @@ def test_maxsim_decides_where_the_query_has_tokens_and_dense_where_it_has_none()
     tokens = np.stack([at(10), at(40)])
     by_tokens = store.search(Query(dense=at(0), tokens=tokens), k=2)
     assert ids(by_tokens) == ["far", "near"]
-    assert by_tokens[0].signals == {"multi": pytest.approx(1 + math.cos(math.radians(10)), abs=2e-3)}
+    assert by_tokens[0].signals == {"multi": pytest.approx(1 + math.cos(math.radians(10)), abs=2 * 2**0.5 / 254)}
     by_dense = store.search(Query(dense=at(0)), k=2)
     assert ids(by_dense) == ["near", "far"]
     assert by_dense[1].signals == {"dense": cosine_of(80)}
@@ -84,7 +83,7 @@ def test_the_signal_that_counts_most_is_named_first():
     ],
 )
 def test_a_signal_of_weight_zero_is_neither_computed_nor_told(monkeypatch, weights, query, signals):
-    needs = {"multi": "tokens", "dense": "cosines", "text": "matches"}
+    needs = {"multi": "pages", "dense": "cosines", "text": "matches"}
     for signal in needs.keys() - signals:
         monkeypatch.delattr(memory._Evidence, needs[signal])
     found = filled(a=(0, [0], "blue")).search(query, k=5, weights=weights)
@@ -174,24 +173,42 @@ def test_a_query_that_is_not_finite_is_refused(query):
 
 @pytest.fixture
 def _small_limits(monkeypatch):
-    """A large store is one of more than 6 entries, with 2 candidates of each kind."""
+    """A large store is one of more than 6 entries, with 2 candidates after the second look."""
     monkeypatch.setattr(ranking, "ALL_SCORED", 6)
+    monkeypatch.setattr(ranking, "LOOKED_AT", 3)
+    monkeypatch.setattr(ranking, "NEAR", 2)
     monkeypatch.setattr(ranking, "CANDIDATES", 2)
     monkeypatch.setattr(ranking, "DEPTH", 2)
 
 
 def _seven(**changed):
-    return filled(**({f"d{i}": (10 * i, [90], "") for i in range(7)} | changed))
+    return filled(**({f"d{i}": (10 * i, [200 + 10 * i], "") for i in range(7)} | changed))
 
 
 @pytest.mark.usefixtures("_small_limits")
-def test_a_large_store_scores_what_dense_vectors_or_words_put_forward():
-    store = _seven(d5=(50, [0], "blue"), d6=(60, [0], ""))
-    found = store.search(Query(dense=at(0), tokens=at(0)[None], text="blue"), k=2)
-    assert found[0].id == "d5"  # by its words, then first by MaxSim
-    assert set(found[0].signals) == {"multi", "text"}
-    assert {one.id for one in found} <= {"d0", "d1", "d5"}  # d6 has the best tokens too, but nothing brought it forward
-    assert ids(store.search(Query(dense=at(0), tokens=at(0)[None]), k=2)) == ["d0", "d1"]
+def test_in_a_large_store_token_vectors_dense_vectors_and_words_each_put_entries_forward(monkeypatch):
+    scored = []
+    pages = memory._Evidence.pages
+    monkeypatch.setattr(memory._Evidence, "pages", lambda self, chosen: scored.append(set(chosen.tolist())) or pages(self, chosen))
+    store = _seven(d5=(50, [0], ""), d6=(60, [190], "blue"))
+    store.search(Query(tokens=at(0)[None]), k=1)
+    assert 5 in scored.pop()  # its tokens
+    store.search(Query(dense=at(0), tokens=at(90)[None]), k=1)
+    assert 0 in scored.pop()  # its dense vector
+    store.search(Query(tokens=at(20)[None], text="blue"), k=1)
+    assert 6 in scored.pop()  # its word
+    assert scored == []
+
+
+@pytest.mark.usefixtures("_small_limits")
+def test_exact_scores_everything(monkeypatch):
+    scored = []
+    pages = memory._Evidence.pages
+    monkeypatch.setattr(memory._Evidence, "pages", lambda self, chosen: scored.append(len(chosen)) or pages(self, chosen))
+    store = _seven()
+    store.search(Query(dense=at(0), tokens=at(0)[None]), k=1)
+    store.search(Query(dense=at(0), tokens=at(0)[None]), k=1, exact=True)
+    assert scored == [2, 7]
 
 
 @pytest.mark.usefixtures("_small_limits")
@@ -220,9 +237,7 @@ def test_rankings_end_so_that_the_tail_adds_nothing():
     assert {one.id: set(one.signals) for one in found} == {"a": {"multi"}, "c": {"text"}}
 
 
-def test_copies_score_the_same_to_the_last_bit_and_stand_in_order_of_id(monkeypatch):
-    # BLAS may round the same row differently by where it stands; here it always does.
-    monkeypatch.setattr(ranking, "maxsim", lambda query, tokens: maxsim(query, tokens) + np.arange(len(tokens), dtype=np.float32) * 1e-6)
+def test_copies_score_the_same_to_the_last_bit_and_stand_in_order_of_id():
     rng = np.random.default_rng(0)
     store = open_store("memory:")
     tokens = [rng.standard_normal((n, 64)).astype(np.float32) / 8 for n in rng.integers(1, 40, 120)]
@@ -255,8 +270,8 @@ def test_a_row_has_the_same_cosine_wherever_it_stands(width):
 
 def test_token_vectors_are_read_in_bounded_pieces(monkeypatch):
     read = []
-    tokens = memory._Evidence.tokens
-    monkeypatch.setattr(memory._Evidence, "tokens", lambda self, positions: read.append(tokens(self, positions)) or read[-1])
+    pages = memory._Evidence.pages
+    monkeypatch.setattr(memory._Evidence, "pages", lambda self, positions: read.append(pages(self, positions)) or read[-1])
     monkeypatch.setattr(ranking, "BLOCK_ROWS", 5)
     lengths = [1, 2, 3, 4, 9, 1, 5, 1]
     store = filled(**{f"d{i}": (0, [i + j for j in range(n)], "") for i, n in enumerate(lengths)})

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unitower import codes
 from unitower.errors import IndexMismatch, StoreError
 from unitower.types import Encodes, Fingerprint
 
-FORMAT = 1
-"""Version of everything in the folder; another number is refused."""
+FORMAT = 2
+"""Version of everything in the folder; another number is refused. 1 kept token vectors as float16."""
 
 FILE = "index.json"
+
+POOLINGS = (1, 2, 3, 4)
 
 TASKS = ("retrieval", "code")
 """Tasks an index keeps vectors for; code only where the encoder has it."""
@@ -31,19 +34,25 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What an index knows of the encoder it was made by."""
+    """What an index knows of the encoder it was made by, and how its vectors are kept.
+
+    pooling  token vectors that are merged into one, on average (`encode.compress`); 1: none are
+    """
 
     model: Model
     fingerprints: Mapping[str, Fingerprint]
+    pooling: int = 1
 
     @classmethod
-    def of(cls, encoder: Encodes) -> Manifest:
-        """The manifest of a new index. ValueError if the encoder has no retrieval task."""
+    def of(cls, encoder: Encodes, *, pooling: int = 1) -> Manifest:
+        """The manifest of a new index. ValueError if the encoder has no retrieval task, or for a pooling that is not offered."""
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling is {pooling}: token vectors can be merged by {', '.join(map(str, POOLINGS))} (1: not at all).")
         if TASKS[0] not in encoder.tasks:
             raise ValueError(f"an index needs an encoder with the task {TASKS[0]!r}, this one has {', '.join(encoder.tasks) or 'none'}.")
         fingerprints = {task: encoder.fingerprint(task=task) for task in TASKS if task in encoder.tasks}
         first = fingerprints[TASKS[0]]
-        return cls(model=Model(name=loadable(first.model), revision=first.revision), fingerprints=fingerprints)
+        return cls(model=Model(name=loadable(first.model), revision=first.revision), fingerprints=fingerprints, pooling=pooling)
 
     def check(self, encoder: Encodes, *, folder: Path) -> None:
         """IndexMismatch naming everything that keeps the vectors of the encoder apart from those in the folder."""
@@ -63,6 +72,8 @@ class Manifest:
         """Write index.json whole or not at all, also when the power fails."""
         values = {
             "format": FORMAT,
+            "codes": codes.parameters(),
+            "pooling": self.pooling,
             "model": {"name": self.model.name, "revision": self.model.revision},
             "fingerprints": {task: fingerprint.as_dict() for task, fingerprint in self.fingerprints.items()},
         }
@@ -91,6 +102,9 @@ class Manifest:
                 fingerprints = {str(task): Fingerprint.from_dict(fields) for task, fields in values["fingerprints"].items()}
                 if TASKS[0] not in fingerprints:
                     raise KeyError(TASKS[0])
+                rules, pooling = values["codes"], values["pooling"]
+                if pooling not in POOLINGS:
+                    raise ValueError(f"pooling is {pooling!r}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path} is damaged ({type(error).__name__}: {error}). Delete the folder {folder} and index again.") from error
         except OSError as error:
@@ -100,7 +114,12 @@ class Manifest:
                 f"{folder} has format {version!r}, this unitower writes format {FORMAT}. "
                 "Use the unitower that made it, or index again into another folder: --into DIR."
             )
-        return cls(model=model, fingerprints=fingerprints)
+        if rules != codes.parameters():
+            raise IndexMismatch(
+                f"{folder} keeps its vectors by other rules ({rules}) than this unitower ({codes.parameters()}). "
+                "Use the unitower that made it, or index again into another folder: --into DIR."
+            )
+        return cls(model=model, fingerprints=fingerprints, pooling=pooling)
 
 
 def loadable(name: str) -> str:

@@ -80,16 +80,30 @@ def stamp(path: Path) -> Stamp:
     return Stamp(size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
-def entry(item: Item, sha: str) -> Entry:
-    """What the stores keep of an item."""
+def entry(item: Item, reading: Reading) -> Entry:
+    """What the stores keep of an item of a file."""
     return Entry(
-        id=item.id, source=item.source, modality=item.modality, part=item.part, file_sha=sha, text=item.text, metadata=dict(item.metadata)
+        id=item.id,
+        source=item.source,
+        modality=item.modality,
+        part=item.part,
+        file_sha=reading.sha,
+        text=item.text,
+        metadata=dict(item.metadata),
+        size_bytes=reading.seen.size,
+        modified_ns=reading.seen.mtime_ns,
     )
 
 
-def renamed(entry: Entry, key: str, new_key: str) -> Entry:
-    """The entry that the same place of a file has under another name."""
-    return replace(entry, id=new_key + entry.id.removeprefix(key), source=replace(entry.source, path=new_key))
+def renamed(entry: Entry, key: str, reading: Reading) -> Entry:
+    """The entry that the same place of a file has in another file with the same content."""
+    return replace(
+        entry,
+        id=reading.key + entry.id.removeprefix(key),
+        source=replace(entry.source, path=reading.key),
+        size_bytes=reading.seen.size,
+        modified_ns=reading.seen.mtime_ns,
+    )
 
 
 def place_in_file(source: Source) -> str:

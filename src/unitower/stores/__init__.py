@@ -14,15 +14,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from unitower.types import Embeddings, Floats, Modality, Source
+from unitower.types import Embeddings, Floats, Grid, Modality, Source
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """What is kept of an item beside its vectors.
 
-    file_sha  sha256 of the file it was read from, so that a changed file is told from a half-read one
-    text      what full-text search reads and snippets are cut from; "" where nothing is known
+    file_sha     sha256 of the file it was read from, so that a changed file is told from a half-read one
+    text         what full-text search reads and snippets are cut from; "" where nothing is known
+    size_bytes   of the file when it was read, None where unknown
+    modified_ns  when the file was last changed before it was read, nanoseconds since 1970; None where unknown
+    grid         the cells of a page's picture among its token vectors, None for anything else
     """
 
     id: str
@@ -32,6 +35,9 @@ class Entry:
     file_sha: str = ""
     text: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    size_bytes: int | None = None
+    modified_ns: int | None = None
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +60,13 @@ class Found:
 
     score    fused score, the higher the better
     signals  signal ("multi", "dense", "text") -> its own score: MaxSim, cosine, BM25
+    copies   ids of near duplicates that stand behind it and are folded into it, best first
     """
 
     id: str
     score: float
     signals: Mapping[str, float]
+    copies: tuple[str, ...] = ()
 
 
 class Store(Protocol):
@@ -72,8 +80,22 @@ class Store(Protocol):
         """Forget entries; ids that are not there are passed over. Returns how many went."""
         ...
 
-    def search(self, query: Query, *, k: int, weights: Mapping[str, float] | None = None) -> list[Found]:
-        """The k best entries: candidates by dense vectors and by words, exact MaxSim over them, rankings fused by reciprocal rank."""
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int,
+        weights: Mapping[str, float] | None = None,
+        where: str | None = None,
+        exact: bool = False,
+        fold: bool = False,
+    ) -> list[Found]:
+        """The k best entries. What is done for it stands in `ranking.search`, and is the same for every engine.
+
+        where  a condition of `stores.where`: only entries that meet it are looked at
+        exact  score every entry by MaxSim, not only candidates
+        fold   tell near duplicates with the best of them
+        """
         ...
 
     def entries(self, ids: Collection[str] | None = None) -> Iterator[Entry]:
@@ -82,6 +104,10 @@ class Store(Protocol):
 
     def vectors(self, ids: Sequence[str]) -> tuple[Floats, list[Floats]]:
         """Stored vectors of the given ids, in that order: dense [n, d] and n token matrices. KeyError names one that is not there."""
+        ...
+
+    def damaged(self) -> list[str]:
+        """Ids of entries whose token vectors are not those that were stored. Reads everything."""
         ...
 
     def optimize(self) -> None:
@@ -96,7 +122,7 @@ def engines() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and m.name not in NOT_ENGINES)
 
 
-NOT_ENGINES = {"ranking", "words"}
+NOT_ENGINES = {"ranking", "where", "words"}
 
 
 def open_store(address: str) -> Store:

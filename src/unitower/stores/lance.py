@@ -1,9 +1,12 @@
-"""The default store: one Lance dataset in a folder. Durable, one commit per call, searched exactly.
+"""The default store: one Lance dataset in a folder. Durable, one commit per call.
 
 What is special:
 
-- Ids, dense vectors and word statistics of the version that is read are held in memory (about 4 d + 300 bytes an entry);
-  token vectors and texts are read for the entries that need them.
+- Ids and word statistics of the version that is read are held in memory (about 300 bytes an entry); token vectors and texts are
+  read for the entries that need them.
+- Scan codes (`_segment.py`) lie in `_scan/` beside the data, one file for each data file, mapped into memory. They are made from the
+  stored token vectors by whoever needs them first, a reader too; they go by the name of the data file, which never changes once it is
+  written, and are checked when they are opened. Without leave to write them they are held in memory.
 - Lance's inverted index over the analysed words (`stores/words.py`; whitespace only, no stemming) says which entries contain a
   query's words; rows it does not cover yet are found as well. The scores are ours: Lance computes BM25 per index partition,
   so that its scores, and with them the order, depend on how the rows were added. Here a killed and resumed index answers
@@ -12,7 +15,8 @@ What is special:
   process compacted, it reads again from the new version. `optimize` may therefore delete old versions at once.
 - One writer at a time (the index holds a lock). Not fork-safe: Lance runs threads, so open a store after forking, or spawn.
 
-On disk, `FORMAT` 1: the columns of `_schema`; the dataset's metadata holds the format and the width of the token vectors.
+On disk, `FORMAT` 2: the columns of `_schema`; the dataset's metadata holds the format, the width of the token vectors and the rules of
+their codes.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, lru_cache, partial
@@ -35,22 +39,30 @@ import numpy.typing as npt
 import pyarrow as pa
 from lance.query import MatchQuery
 
+from unitower import codes as codes_module
+from unitower.codes import Int64s
 from unitower.errors import StoreError
 from unitower.stores import Entry, Found, Query
-from unitower.stores._batch import Kept, kept
-from unitower.stores.ranking import Matches, Positions, cosines, search
-from unitower.types import Embeddings, Floats, Modality, Ragged, Source
+from unitower.stores._batch import Kept, digest, kept
+from unitower.stores._segment import Making, Segment, read, write
+from unitower.stores.ranking import SCANNED, Matches, Pages, Positions, Scan, cosines, search
+from unitower.stores.where import arrays
+from unitower.types import Embeddings, Floats, Grid, Modality, Source
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of the columns and of how words are analysed. A store of another one is refused."""
 
 WORD_INDEX = "words"
+DENSE_INDEX = "dense"
+
+SCAN_CODES = "_scan"
+"""Folder of the scan codes, inside that of the dataset."""
 
 FRAGMENT_ROWS = 16_384
 """Rows to which `optimize` merges fragments; those that have as many are left alone, so that each row is rewritten a few times at most."""
 
 READ_ROWS = 256
-"""Rows in memory at once while fragments are rewritten: 13 MB of token vectors for pages of 200."""
+"""Rows in memory at once while fragments are rewritten or coded: 33 MB of token vectors for pages of 1,000."""
 
 LISTED_ROWS = 2_048
 """Entries in memory at once while they are listed."""
@@ -78,7 +90,8 @@ class LanceStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._held = _Snapshot(folder, None)
+        self._codes: dict[str, Segment] = {}
+        self._held = _Snapshot(folder, None, self._codes)
         self._known: tuple[int, set[str]] = (0, set())  # version, its ids: kept up while writing, so that no commit reads them anew
         self._read(lambda snapshot: snapshot.version)  # a folder that cannot be read is told now, not at the first search
 
@@ -87,7 +100,7 @@ class LanceStore:
         if not batch:
             return
         with _border(self.folder, "written"):
-            self._prepare(dense_width=len(batch[0].dense), token_width=batch[0].tokens.shape[1])
+            self._prepare(dense_width=len(batch[0].dense), token_width=batch[0].token_width)
             known = self._known_ids()
             dataset = self._latest().copy()
             before = dataset.version
@@ -115,8 +128,17 @@ class LanceStore:
         self._remember(known, before=before, now=dataset.version)
         return len(gone)
 
-    def search(self, query: Query, *, k: int, weights: Mapping[str, float] | None = None) -> list[Found]:
-        return self._read(lambda snapshot: search(snapshot, query, k=k, weights=weights))
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int,
+        weights: Mapping[str, float] | None = None,
+        where: str | None = None,
+        exact: bool = False,
+        fold: bool = False,
+    ) -> list[Found]:
+        return self._read(lambda snapshot: search(snapshot, query, k=k, weights=weights, where=where, exact=exact, fold=fold))
 
     def entries(self, ids: Collection[str] | None = None) -> Iterator[Entry]:
         chosen = self._read(lambda snapshot: snapshot.ids if ids is None else snapshot.held(ids))
@@ -127,17 +149,27 @@ class LanceStore:
     def vectors(self, ids: Sequence[str]) -> tuple[Floats, list[Floats]]:
         return self._read(lambda snapshot: snapshot.vectors(ids))
 
+    def damaged(self) -> list[str]:
+        return self._read(lambda snapshot: snapshot.damaged())
+
     def optimize(self) -> None:
         if self._latest().dataset is None:
             return
         known = self._known_ids()
         with _border(self.folder, "written"):
             dataset = self._latest().copy()
-            # The index first: compaction merges fragments only where all of them are indexed or none is.
-            dataset.optimize.optimize_indices(index_names=[WORD_INDEX])
+            # The indexes first: compaction merges fragments only where all of them are indexed or none is.
+            names = [index.name for index in dataset.describe_indices()]
+            dataset.optimize.optimize_indices(index_names=[name for name in (WORD_INDEX, DENSE_INDEX) if name in names])
+            if len(known) > SCANNED and DENSE_INDEX not in names:
+                dataset.create_index("dense", "IVF_HNSW_SQ", name=DENSE_INDEX, metric="cosine", num_partitions=max(1, len(known) // 100_000))
             dataset.optimize.compact_files(target_rows_per_fragment=FRAGMENT_ROWS, batch_size=READ_ROWS)
             dataset.cleanup_old_versions(older_than=timedelta(0))
         self._known = (dataset.version, known)
+        snapshot = self._latest()
+        if known:
+            snapshot.scan()  # now, not at the first search
+        snapshot.drop_old_codes()
 
     def __len__(self) -> int:
         return self._read(lambda snapshot: len(snapshot.ids))
@@ -156,11 +188,11 @@ class LanceStore:
         with _border(self.folder, "read"):
             held = self._held.dataset
             if not _has_versions(self.folder):
-                self._held = _Snapshot(self.folder, None)
+                self._held = _Snapshot(self.folder, None, self._codes)
             elif held is None or anew:
-                self._held = _Snapshot(self.folder, lance.dataset(str(self.folder)))
+                self._held = _Snapshot(self.folder, lance.dataset(str(self.folder)), self._codes)
             elif (latest := held.latest_version) != self._held.version:
-                self._held = _Snapshot(self.folder, held.checkout_version(latest))
+                self._held = _Snapshot(self.folder, held.checkout_version(latest), self._codes)
         return self._held
 
     def _known_ids(self) -> set[str]:
@@ -204,10 +236,14 @@ class LanceStore:
 
 
 class _Snapshot:
-    """One version of the dataset, or the store before its first entry. Tells `ranking` what it asks for."""
+    """One version of the dataset, or the store before its first entry. Tells `ranking` what it asks for.
 
-    def __init__(self, folder: Path, dataset: Any) -> None:
+    codes  scan codes that are open already, by data file; shared by the versions of one store
+    """
+
+    def __init__(self, folder: Path, dataset: Any, codes: dict[str, Segment]) -> None:
         self.folder = folder
+        self.codes = codes
         self.dataset = dataset
         self.version: int = 0 if dataset is None else dataset.version
         self.widths: tuple[int, int] | None = None
@@ -216,8 +252,10 @@ class _Snapshot:
             if told.get("unitower.format") != FORMAT:
                 raise StoreError(
                     f"{folder}: the store has format {told.get('unitower.format')!r}, this version of unitower reads {FORMAT!r}. "
-                    "Delete the folder and index again."
+                    "Delete the index's folder and index again."
                 )
+            if (rules := json.loads(told.get("unitower.codes", "null"))) != codes_module.parameters():
+                raise StoreError(f"{folder}: its vectors are coded by other rules ({rules}). Delete the index's folder and index again.")
             self.widths = (dataset.schema.field("dense").type.list_size, int(told["unitower.token_width"]))
 
     def copy(self) -> Any:
@@ -228,16 +266,15 @@ class _Snapshot:
     def _facts(self) -> _Facts:
         if self.dataset is None:
             none = np.empty(0, np.int64)
-            return _Facts.of([], rows=none, parts=none, tokens=none, digests=none)
+            return _Facts.of([], rows=none, parts=none, tokens=none)
         with _border(self.folder, "read"):
-            columns = ["id", "n_parts", "n_tokens", "digest"]
+            columns = ["id", "n_parts", "n_tokens"]
             table = self.dataset.scanner(columns=columns, with_row_id=True, scan_in_order=True).to_table()
         return _Facts.of(
             [_decoded(id) for id in table["id"].to_pylist()],
             rows=table["_rowid"].to_numpy(),
             parts=table["n_parts"].to_numpy(),
             tokens=table["n_tokens"].to_numpy(),
-            digests=table["digest"].to_numpy(),
         )
 
     @cached_property
@@ -289,18 +326,124 @@ class _Snapshot:
             parts=int(facts.parts.sum()),
         )
 
-    def token_facts(self, positions: Positions) -> tuple[Positions, Positions]:
-        return self._facts.tokens[positions], self._facts.digests[positions]
+    @property
+    def token_counts(self) -> Int64s:
+        return self._facts.tokens
 
-    def tokens(self, positions: Positions) -> Ragged:
+    def columns(self, names: frozenset[str]) -> Mapping[str, Any]:
+        missing = names - self._columns.keys()
+        if missing:
+            stored = {column for name in missing for column in STORED_AS[name]}
+            with _border(self.folder, "read"):
+                table = self.dataset.scanner(columns=sorted(stored), scan_in_order=True).to_table()
+            rows = table.take(pa.array(self._facts.offsets)).to_pylist()
+            self._columns |= arrays([_entry(row) for row in rows], missing)
+        return self._columns
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        return {}
+
+    def scan(self) -> Scan:
+        return self._scan
+
+    @cached_property
+    def _scan(self) -> Scan:
+        with _border(self.folder, "read"):
+            fragments = self.dataset.get_fragments()
+            segments = [self._segment(fragment) for fragment in fragments]
+        number = np.zeros(1 + max(fragment.fragment_id for fragment in fragments), np.int64)
+        number[[fragment.fragment_id for fragment in fragments]] = np.arange(len(fragments))
+        rows = self._facts.rows
+        scan = Scan(segments=segments, segment=number[rows >> 32], row=rows & 0xFFFF_FFFF)
+        lengths = np.concatenate([segment.lengths for segment in segments])
+        begins = np.cumsum([0, *(len(segment.lengths) for segment in segments)])
+        if not np.array_equal(lengths[begins[scan.segment] + scan.row], self._facts.tokens):
+            raise StoreError(f"{self.folder}: its scan codes do not fit its rows. Delete {self.folder / SCAN_CODES}: it is made anew.")
+        return scan
+
+    def _segment(self, fragment: Any) -> Segment:
+        """Scan codes of a fragment: those that are open, those of the file, or new ones."""
         assert self.widths is not None
-        lengths, _ = self.token_facts(positions)
-        data = np.empty((int(lengths.sum()), self.widths[1]), np.float32)
-        ends = np.cumsum(lengths)
+        name = "+".join(Path(file.path).stem for file in fragment.data_files())
+        if name in self.codes:
+            return self.codes[name]
+        path = self.folder / SCAN_CODES / f"{name}.codes"
+        made_from = {"data": name, "rows": fragment.physical_rows, "widths": list(self.widths), "codes": codes_module.parameters()}
+        segment = read(path, made_from=made_from)
+        if segment is None:
+            segment = self._coded(fragment)
+            with suppress(OSError):  # a folder that may not be written, a full disk: they stay in memory
+                write(segment, path, made_from=made_from)
+                segment = read(path, made_from=made_from) or segment
+        self.codes[name] = segment
+        return segment
+
+    def _coded(self, fragment: Any) -> Segment:
+        assert self.widths is not None
+        lengths = np.zeros(fragment.physical_rows, np.int64)
+        for batch in fragment.to_batches(columns=["n_tokens"], with_row_address=True):
+            lengths[batch["_rowaddr"].to_numpy() & np.uint64(0xFFFF_FFFF)] = batch["n_tokens"].to_numpy()
+        making = Making(lengths=lengths, token_width=self.widths[1], dense_width=self.widths[0])
+        for batch in fragment.to_batches(columns=["tokens", "dense"], with_row_address=True, batch_size=READ_ROWS):
+            rows = (batch["_rowaddr"].to_numpy() & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+            dense = batch["dense"].flatten().to_numpy().reshape(-1, self.widths[0])
+            making.put(rows, [value.as_buffer() for value in batch["tokens"]], dense)
+        return making.segment
+
+    def drop_old_codes(self) -> None:
+        """Delete scan codes of data files that are gone. Who has them mapped keeps them."""
+        there = {"+".join(Path(file.path).stem for file in fragment.data_files()) for fragment in self.dataset.get_fragments()}
+        for name in self.codes.keys() - there:
+            del self.codes[name]
+        with suppress(OSError):
+            for path in (self.folder / SCAN_CODES).iterdir():
+                if path.name.removesuffix(".codes") not in there:
+                    path.unlink(missing_ok=True)
+
+    def nearest(self, dense: Floats, *, number: int) -> Positions | None:
+        with _border(self.folder, "read"):
+            if all(index.name != DENSE_INDEX for index in self.dataset.describe_indices()):
+                return None
+            asked = {"column": "dense", "q": dense, "k": number, "metric": "cosine", "minimum_nprobes": 4, "maximum_nprobes": 16}
+            table = self.dataset.scanner(columns=[], nearest=asked, with_row_id=True).to_table()
+        return np.sort(self._facts.at_rows(table["_rowid"].to_numpy()))
+
+    def pages(self, positions: Positions) -> Pages:
+        """Token vectors, each as many bytes as the facts say; StoreError where they are not."""
+        assert self.widths is not None
         table, places = self._take(positions, ["tokens"])
-        for value, place in zip(table["tokens"], places, strict=True):
-            data[ends[place] - lengths[place] : ends[place]] = np.frombuffer(value.as_buffer(), "<f2").reshape(-1, self.widths[1])
-        return Ragged(data, np.concatenate([[0], ends]))
+        column = table["tokens"].combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = pa.concat_arrays(column.chunks)
+        _, bounds, data = column.buffers()
+        begins = np.frombuffer(bounds, np.int64)[column.offset : column.offset + len(column) + 1]
+        lengths = self._facts.tokens[positions]
+        starts = np.empty(len(positions), np.int64)
+        starts[places] = begins[:-1]
+        sizes = np.empty(len(positions), np.int64)
+        sizes[places] = np.diff(begins)
+        if not np.array_equal(sizes, lengths * (codes_module.padded(self.widths[1]) + 4)):
+            raise StoreError(f"{self.folder}: stored token vectors have not the length they should have. Delete the folder and index again.")
+        return Pages(data=np.frombuffer(data, np.uint8), starts=starts, lengths=lengths)
+
+    def texts(self, positions: Positions) -> list[str]:
+        table, places = self._take(np.asarray(positions, np.int64), ["text"])
+        texts = [""] * len(positions)
+        for text, place in zip(table["text"].to_pylist(), places.tolist(), strict=True):
+            texts[place] = text
+        return texts
+
+    def damaged(self) -> list[str]:
+        if self.dataset is None:
+            return []
+        wrong = []
+        with _border(self.folder, "read"):
+            for batch in self.dataset.to_batches(columns=["id", "tokens", "digest"], batch_size=READ_ROWS):
+                for id, tokens, known in zip(batch["id"].to_pylist(), batch["tokens"], batch["digest"].to_pylist(), strict=True):
+                    if digest(memoryview(tokens.as_buffer())) != known:
+                        wrong.append(_decoded(id))
+        return sorted(wrong)
 
     def held(self, ids: Collection[str]) -> list[str]:
         """Those of the ids that are there, ascending."""
@@ -309,7 +452,7 @@ class _Snapshot:
     def entries(self, ids: Sequence[str]) -> list[Entry]:
         """The entries of those ids that are there, in the order of the ids."""
         chosen = [self._facts.position[id] for id in ids if id in self._facts.position]
-        columns = ["id", "path", "page", "first_line", "last_line", "modality", "part", "file_sha", "text", "metadata"]
+        columns = [name for name in self.dataset.schema.names if name in NOTHING]
         if not chosen:
             return []
         table, places = self._take(np.array(chosen, np.int64), columns)
@@ -319,9 +462,19 @@ class _Snapshot:
         positions = np.array([self._facts.position[id] for id in ids], np.int64)
         if not len(positions):
             return np.empty((0, self.widths[0] if self.widths else 0), np.float32), []
+        assert self.widths is not None
         once, places = np.unique(positions, return_inverse=True)
-        tokens = self.tokens(once)
-        return self._dense[self._facts.offsets[positions]], [tokens[int(place)] for place in places]
+        pages, width = self.pages(once), self.widths[1]
+        ends = pages.starts + pages.lengths * (codes_module.padded(width) + 4)
+        tokens = [codes_module.unpack(pages.data[start:end], width) for start, end in zip(pages.starts, ends, strict=True)]
+        return self._dense_of(once)[places], [tokens[int(place)] for place in places]
+
+    def _dense_of(self, positions: Positions) -> Floats:
+        assert self.widths is not None
+        table, places = self._take(positions, ["dense"])
+        matrix = np.empty((len(positions), self.widths[0]), np.float32)
+        matrix[places] = table["dense"].combine_chunks().flatten().to_numpy().reshape(-1, self.widths[0])
+        return matrix
 
     def _take(self, positions: Positions, columns: list[str]) -> tuple[pa.Table, Positions]:
         """Rows at the positions (each once) in any order, and for each row its place among the positions."""
@@ -345,7 +498,6 @@ class _Facts:
     offsets   int64 [n], place in the dataset
     parts     int64 [n], words of the text that have a position
     tokens    int64 [n], number of token vectors
-    digests   int64 [n], digest of the token vectors
     rows      int64 [n], Lance's row ids
     """
 
@@ -353,11 +505,10 @@ class _Facts:
     offsets: Positions
     parts: Positions
     tokens: Positions
-    digests: Positions
     rows: Positions
 
     @classmethod
-    def of(cls, ids: list[str], *, rows: Positions, parts: Positions, tokens: Positions, digests: Positions) -> _Facts:
+    def of(cls, ids: list[str], *, rows: Positions, parts: Positions, tokens: Positions) -> _Facts:
         """From columns in the order of the dataset."""
         offsets = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
         return cls(
@@ -365,7 +516,6 @@ class _Facts:
             offsets=offsets,
             parts=parts[offsets].astype(np.int64),
             tokens=tokens[offsets].astype(np.int64),
-            digests=digests[offsets],
             rows=rows[offsets].astype(np.int64),
         )
 
@@ -397,14 +547,19 @@ def _schema(dense_width: int, token_width: int) -> pa.Schema:
         ("n_parts", pa.int32()),
         ("dense", pa.list_(pa.float32(), dense_width)),
         ("n_tokens", pa.int32()),
-        ("digest", pa.int64()),
+        ("digest", pa.int64()),  # of the packed token vectors
     ]
     return pa.schema(
         [pa.field(name, kind, nullable=False) for name, kind in required]
-        + [pa.field(name, pa.int64()) for name in ("page", "first_line", "last_line")]
-        # float16 rows end to end. Compression would save 8 % of them and make reading three times as slow.
+        + [pa.field(name, pa.int64()) for name in ("page", "first_line", "last_line", "size_bytes", "modified_ns")]
+        + [pa.field(name, pa.int32()) for name in ("grid_rows", "grid_columns", "grid_first")]
+        # codes.pack. Not compressed: int8 codes of unit vectors have nothing to give.
         + [pa.field("tokens", pa.large_binary(), nullable=False, metadata={"lance-encoding:compression": "none"})],
-        metadata={"unitower.format": FORMAT, "unitower.token_width": str(token_width)},
+        metadata={
+            "unitower.format": FORMAT,
+            "unitower.token_width": str(token_width),
+            "unitower.codes": json.dumps(codes_module.parameters()),
+        },
     )
 
 
@@ -422,17 +577,44 @@ def _table(batch: Sequence[Kept], schema: pa.Schema) -> pa.Table:
         "terms": [_terms(one.words.counts) for one in batch],
         "n_parts": [len(one.words.parts) for one in batch],
         "dense": pa.FixedSizeListArray.from_arrays(dense, len(batch[0].dense)),
-        "n_tokens": [len(one.tokens) for one in batch],
+        "n_tokens": [one.token_count for one in batch],
         "digest": [one.digest for one in batch],
         "page": [one.entry.source.page for one in batch],
         "first_line": [one.entry.source.lines[0] if one.entry.source.lines else None for one in batch],
         "last_line": [one.entry.source.lines[1] if one.entry.source.lines else None for one in batch],
-        "tokens": [one.tokens.tobytes() for one in batch],
+        "size_bytes": [one.entry.size_bytes for one in batch],
+        "modified_ns": [one.entry.modified_ns for one in batch],
+        "grid_rows": [one.entry.grid and one.entry.grid.rows for one in batch],
+        "grid_columns": [one.entry.grid and one.entry.grid.columns for one in batch],
+        "grid_first": [one.entry.grid and one.entry.grid.first for one in batch],
+        "tokens": [one.packed for one in batch],
     }
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+NOTHING: Mapping[str, Any] = {
+    "id": "", "path": "", "page": None, "first_line": None, "last_line": None, "modality": "text", "part": 0, "file_sha": "", "text": "",
+    "metadata": "{}", "size_bytes": None, "modified_ns": None, "grid_rows": None, "grid_columns": None, "grid_first": None,
+}  # fmt: skip
+"""The columns that an entry is made of, and what stands for one that was not read."""
+
+STORED_AS: Mapping[str, tuple[str, ...]] = {
+    "path": ("path",),
+    "kind": ("path",),
+    "page": ("page",),
+    "modality": ("modality",),
+    "lang": ("metadata",),
+    "size": ("size_bytes",),
+    "modified": ("modified_ns",),
+}
+"""Columns that those of `where.COLUMNS` are made from."""
+
+
+def _entry(given: Mapping[str, Any]) -> Entry:
+    row = {**NOTHING, **given}
+    grid = None
+    if row["grid_rows"] is not None:
+        grid = Grid(rows=row["grid_rows"], columns=row["grid_columns"], first=row["grid_first"])
     lines = None if row["first_line"] is None else (row["first_line"], row["last_line"])
     return Entry(
         id=_decoded(row["id"]),
@@ -442,6 +624,9 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         file_sha=row["file_sha"],
         text=row["text"],
         metadata=json.loads(row["metadata"]),
+        size_bytes=row["size_bytes"],
+        modified_ns=row["modified_ns"],
+        grid=grid,
     )
 
 

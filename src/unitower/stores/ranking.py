@@ -1,44 +1,68 @@
-"""How a store answers: candidates, exact MaxSim, one ranking per signal, reciprocal-rank fusion. The same for every engine.
+"""How a store answers: candidates, MaxSim, one ranking per signal, reciprocal-rank fusion. The same for every engine.
 
 An engine tells what it has through `Evidence`; what follows from it is decided here, so that every engine gives the same
 answer: the same ids in the same order, whatever the order and the batches in which they were added.
+
+Token vectors are searched in three looks, each at fewer entries and at more of them: Hamming distances of sign bits over everything;
+two bits against the query itself over the best of those, of the dense vectors and of the words; int8 MaxSim over the best of these three
+rankings fused. `bench/search.py` tells what each look costs and loses.
 
 Letters: n entries, T query tokens, d dense width, m token width, W words.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from unitower.scoring import BLOCK_ROWS, maxsim, ranked, reciprocal_rank_fusion
+from unitower import codes
+from unitower.codes import Bytes, Int64s
+from unitower.kernels import chosen as chosen_kernel
+from unitower.kernels import scores as maxsim
+from unitower.scoring import BLOCK_ROWS, ranked, reciprocal_rank_fusion
 from unitower.stores import Found, Query
-from unitower.stores.words import asked, phrase
-from unitower.types import Floats, Ragged
+from unitower.stores._segment import Segment
+from unitower.stores.where import parse
+from unitower.stores.words import analysed, asked, phrase
+from unitower.types import Floats
 
 Positions: TypeAlias = npt.NDArray[np.int64]
 Scores: TypeAlias = npt.NDArray[np.float64]
 
 SIGNALS = ("multi", "dense", "text")
 
-ALL_SCORED = 2_000
-"""Entries up to which all are scored by exact MaxSim. Candidates chosen by dense vectors lose some of the best (of the true ten,
-14 in 100 with 200 candidates out of 5,000 synthetic pages, 26 out of 20,000); so many entries still take a fraction of a second."""
+ALL_SCORED = 500
+"""Entries up to which all are scored by int8 MaxSim: 15 ms for pages of 256 tokens, most of it reading them."""
 
-CANDIDATES = 250
-"""Entries that dense vectors and words each put forward in a larger store. Fewer lose answers (recall of the true ten among 5,000
-synthetic pages 0.78 with 100, 0.86 with 200, 0.94 with 500), more cost 0.1 ms each; the two err differently, so their union helps."""
+LOOKED_AT = 1_000
+"""Entries that the Hamming scan puts forward for the second look, at 4 to 8 us each. What it costs in recall: docs/search.md."""
 
-DEPTH = 250
+NEAR = 250
+"""Entries that dense vectors and words each put forward."""
+
+CANDIDATES = 200
+"""Entries of which the token vectors are read, at 30 us each. Of the true ten, 1 in 100 was missed among 20,000 synthetic pages."""
+
+SCANNED = 200_000
+"""Entries up to which all are scanned, 0.8 us each for pages of 256 tokens. Above, the dense index puts candidates forward instead."""
+
+DEPTH = 200
 """Length of the rankings that are fused: that of the candidates, so that small and large stores fuse alike. Without an end, MaxSim
 would give every entry of a small store a share, and none beyond the candidates of a large one."""
 
 QUERY_WORDS = 100
 """Different words of a query that are looked up. Whoever pastes a page has said what it is about by then."""
+
+CLOSE, ALIKE = 0.9, 0.95
+"""Similarity of dense vectors, and mean similarity of token vectors, from which two entries may be near duplicates."""
+
+FOLDED_MOST = 30
+"""Entries beyond twice the k that are looked at for near duplicates."""
 
 K1, B = 1.2, 0.75  # BM25 as Lucene and Lance set it
 
@@ -63,12 +87,50 @@ class Matches:
     parts: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """Token vectors of entries in one buffer.
+
+    data     packed matrices (`codes.pack`)
+    starts   int64 [n], where each begins, in bytes
+    lengths  int64 [n], tokens of each
+    """
+
+    data: Bytes
+    starts: Int64s
+    lengths: Int64s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """Scan codes of all entries.
+
+    segments  of rows, in any order
+    segment   int64 [n], which one an entry lies in, by position
+    row       int64 [n], and where in it
+    """
+
+    segments: Sequence[Segment]
+    segment: Int64s
+    row: Int64s
+
+
 class Evidence(Protocol):
     """What an engine tells about its entries. Positions count the ids in ascending order, so that ties by position are ties by id."""
 
     @property
     def ids(self) -> Sequence[str]:
         """All ids, ascending."""
+        ...
+
+    @property
+    def widths(self) -> tuple[int, int] | None:
+        """Columns of the dense and the token vectors; None in an empty store."""
+        ...
+
+    @property
+    def token_counts(self) -> Int64s:
+        """Tokens of each entry, int64 [n]."""
         ...
 
     def cosines(self, dense: Floats) -> Floats:
@@ -79,12 +141,24 @@ class Evidence(Protocol):
         """Entries with at least one of the words; `phrase` is what `words.phrase` wrote, or "" for none."""
         ...
 
-    def token_facts(self, positions: Positions) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Number of tokens and digest of the token vectors of entries, int64 [n] each."""
+    def columns(self, names: frozenset[str]) -> Mapping[str, Any]:
+        """Columns of `where.COLUMNS` as pyarrow arrays, by position."""
         ...
 
-    def tokens(self, positions: Positions) -> Ragged:
+    def scan(self) -> Scan:
+        """Scan codes of all entries."""
+        ...
+
+    def nearest(self, dense: Floats, *, number: int) -> Positions | None:
+        """About so many entries with the largest dot products, by an index that is made for many; None where there is none."""
+        ...
+
+    def pages(self, positions: Positions) -> Pages:
         """Token vectors of entries, in the order given."""
+        ...
+
+    def texts(self, positions: Positions) -> list[str]:
+        """Texts of entries, in the order given."""
         ...
 
 
@@ -94,35 +168,54 @@ class _Ranking:
     scores: Scores
 
 
-def search(evidence: Evidence, query: Query, *, k: int, weights: Mapping[str, float] | None = None) -> list[Found]:
+def search(
+    evidence: Evidence,
+    query: Query,
+    *,
+    k: int,
+    weights: Mapping[str, float] | None = None,
+    where: str | None = None,
+    exact: bool = False,
+    fold: bool = False,
+) -> list[Found]:
     """The k best entries, best first, equal scores by id. Fewer where fewer match; none in an empty store or for an empty query.
 
-    The signals are "multi" (exact MaxSim; "dense" takes its place where the query has no tokens or "multi" weighs 0) and "text"
+    The signals are "multi" (MaxSim; "dense" takes its place where the query has no tokens or "multi" weighs 0) and "text"
     (BM25; entries with the query's words as a phrase come before all others). A signal of weight 0 is neither computed nor told.
     `Found.signals` names those that brought the entry, the one that counted most first.
 
     weights  signal -> weight, 1 where not given
-    raises   ValueError for k < 0, an unknown signal, a weight that is negative or not finite, a query of the wrong width
+    where    a condition of `stores.where`. It is applied first: among the entries that meet it, the search is as good as in a store
+             that holds no others (words count for as much as they do in the whole store)
+    exact    score all of them by MaxSim
+    fold     near duplicates (see `_folded`) are told with the best of them and do not count among the k
+    raises   ValueError for k < 0, an unknown signal, a weight that is negative or not finite, a query of the wrong width, a condition
+             that makes no sense
     """
     if k < 0:
         raise ValueError(f"k is the number of answers wanted, got {k}.")
     weight = _weights(weights)
+    condition = None if where is None else parse(where)
     for form in (query.dense, query.tokens):
         if form is not None and not np.isfinite(form).all():
             raise ValueError("the query's vectors are not finite numbers.")
     if k == 0 or not len(evidence.ids):
         return []
-    depth = max(DEPTH, k)
+    among = np.arange(len(evidence.ids))
+    if condition is not None:
+        among = np.flatnonzero(condition.mask(evidence.columns(condition.names)))
+    depth = max(DEPTH, 2 * k if fold else k)
     rankings: dict[str, _Ranking] = {}
-    by_words = _by_words(evidence, query.text, depth=depth) if weight["text"] else None
+    by_words = _by_words(evidence, query.text, among, depth=depth) if weight["text"] else None
     if query.tokens is not None and weight["multi"]:
-        chosen = _candidates(evidence, query, by_words, depth=depth)
-        rankings["multi"] = best(chosen, _maxsim(evidence, query.tokens, chosen), limit=depth)
+        rankings["multi"] = _by_tokens(evidence, query, by_words, among, depth=depth, exact=exact)
     elif query.dense is not None and weight["dense"]:
-        rankings["dense"] = _by_dense(evidence, query.dense, depth=depth)
+        rankings["dense"] = best(among, evidence.cosines(np.asarray(query.dense, np.float32))[among], limit=depth)
     if by_words is not None:
         rankings["text"] = by_words
-    return _fused(evidence.ids, rankings, weight, k=k)
+    if not fold:
+        return _fused(evidence.ids, rankings, weight, k=k)
+    return _folded(evidence, _fused(evidence.ids, rankings, weight, k=2 * k + FOLDED_MOST), k=k)
 
 
 def _weights(weights: Mapping[str, float] | None) -> dict[str, float]:
@@ -135,17 +228,90 @@ def _weights(weights: Mapping[str, float] | None) -> dict[str, float]:
     return {signal: float(given.get(signal, 1.0)) for signal in SIGNALS}
 
 
-def _candidates(evidence: Evidence, query: Query, by_words: _Ranking | None, *, depth: int) -> Positions:
-    """Positions to score by MaxSim, ascending. All of a small store; all too where no dense vector narrows them down."""
-    if len(evidence.ids) <= ALL_SCORED or query.dense is None:
-        return np.arange(len(evidence.ids))
-    number = max(CANDIDATES, depth)
-    chosen = _by_dense(evidence, query.dense, depth=number).positions
-    return chosen if by_words is None else np.union1d(chosen, by_words.positions[:number])
+# Token vectors
 
 
-def _by_dense(evidence: Evidence, dense: Floats, *, depth: int) -> _Ranking:
-    return best(np.arange(len(evidence.ids)), evidence.cosines(np.asarray(dense, np.float32)), limit=depth)
+def _by_tokens(evidence: Evidence, query: Query, by_words: _Ranking | None, among: Positions, *, depth: int, exact: bool) -> _Ranking:
+    """The best entries by MaxSim, of all among them or of candidates."""
+    tokens = np.asarray(query.tokens, np.float32)
+    assert evidence.widths is not None
+    if tokens.ndim != 2 or not len(tokens) or tokens.shape[1] != evidence.widths[1]:
+        raise ValueError(f"the query's token vectors have shape {tokens.shape}, those in the store have width {evidence.widths[1]}.")
+    if query.dense is not None and np.shape(query.dense) != (evidence.widths[0],):
+        raise ValueError(
+            f"the query's dense vector has shape {np.shape(query.dense)}, those in the store have width {evidence.widths[0]}."
+        )
+    asked_for = codes.query(tokens)
+    if not exact and len(among) > ALL_SCORED:
+        among = _candidates(evidence, query, asked_for, by_words, among, number=max(CANDIDATES, depth))
+    return best(among, _maxsim(evidence, asked_for, among), limit=depth)
+
+
+def _candidates(
+    evidence: Evidence, query: Query, asked_for: codes.QueryCode, by_words: _Ranking | None, among: Positions, *, number: int
+) -> Positions:
+    """Positions to score by MaxSim, ascending: the best by two bits a number, by dense vectors and by words, fused."""
+    scan, kernel = evidence.scan(), chosen_kernel()
+    rankings: dict[str, _Ranking] = {} if by_words is None else {"text": by_words}
+    indexed = evidence.nearest(np.asarray(query.dense, np.float32), number=10 * LOOKED_AT) if _is_large(among, query) else None
+    if indexed is not None:
+        pool = np.intersect1d(indexed, among)
+    else:
+        distances = _over(scan, among, lambda own, rows: kernel.hamming(asked_for.signs, own.planes.signs, own.starts[rows], own.lengths[rows]))
+        pool = best(among, -distances, limit=max(LOOKED_AT, 2 * number)).positions
+    if query.dense is not None:
+        rankings["dense"] = _by_dense_codes(scan, query.dense, pool if indexed is not None else among, limit=max(NEAR, number))
+    for ranking in rankings.values():
+        pool = np.union1d(pool, ranking.positions[: max(NEAR, number)])
+    looks = _over(scan, pool, lambda own, rows: kernel.coarse(asked_for, own.planes, own.starts[rows], own.lengths[rows]))
+    rankings["multi"] = best(pool, looks, limit=2 * number)
+    fused = reciprocal_rank_fusion({signal: ranking.positions.tolist() for signal, ranking in rankings.items()})
+    chosen, shares = np.fromiter(fused, np.int64, len(fused)), np.fromiter(fused.values(), np.float64, len(fused))
+    return np.sort(best(chosen, shares, limit=number).positions)
+
+
+def _is_large(among: Positions, query: Query) -> bool:
+    return len(among) > SCANNED and query.dense is not None
+
+
+def _by_dense_codes(scan: Scan, dense: Floats, among: Positions, *, limit: int) -> _Ranking:
+    """The largest dot products of the int8 copies of the dense vectors."""
+    asked_for, kernel = codes.query(np.asarray(dense, np.float32)[None]), chosen_kernel()
+
+    def products(own: Segment, rows: Int64s) -> Scores:
+        all_of_it = len(rows) == len(own.dense) and bool((np.diff(rows) == 1).all())
+        return kernel.dots(asked_for, own.dense if all_of_it else own.dense[rows]) * own.scales[rows].astype(np.float64)
+
+    return best(among, _over(scan, among, products), limit=limit)
+
+
+def _over(scan: Scan, positions: Positions, look: Any) -> npt.NDArray[Any]:
+    """What `look(segment, rows)` gives for entries, in the order of the positions."""
+    of, rows = scan.segment[positions], scan.row[positions]
+    out = np.empty(len(positions), np.float64)
+    for number, segment in enumerate(scan.segments):
+        own = np.flatnonzero(of == number) if len(scan.segments) > 1 else np.arange(len(positions))
+        if len(own):
+            order = own[np.argsort(rows[own], kind="stable")]  # through memory from its beginning to its end
+            out[order] = look(segment, rows[order])
+    return out
+
+
+def _maxsim(evidence: Evidence, asked_for: codes.QueryCode, positions: Positions) -> Floats:
+    """MaxSim at the positions, float32 [n], with about BLOCK_ROWS token vectors in memory (but one entry at least)."""
+    ends = np.cumsum(evidence.token_counts[positions])
+    scores = np.empty(len(positions), np.float32)
+    start = 0
+    while start < len(positions):
+        read = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, read + BLOCK_ROWS, side="right")))
+        pages = evidence.pages(positions[start:stop])
+        scores[start:stop] = maxsim(chosen_kernel(), asked_for, pages.data, pages.starts, pages.lengths)
+        start = stop
+    return scores
+
+
+# Dense vectors
 
 
 def cosines(matrix: Floats, query: Floats) -> Floats:
@@ -160,7 +326,7 @@ def cosines(matrix: Floats, query: Floats) -> Floats:
     return products
 
 
-def best(positions: Positions, scores: npt.NDArray[np.floating], *, limit: int) -> _Ranking:
+def best(positions: Positions, scores: npt.NDArray[Any], *, limit: int) -> _Ranking:
     """The highest scores first, equal ones by position."""
     if limit < len(scores):
         least = np.partition(scores, len(scores) - limit)[len(scores) - limit]
@@ -169,38 +335,23 @@ def best(positions: Positions, scores: npt.NDArray[np.floating], *, limit: int) 
     return _Ranking(positions=positions[order], scores=scores[order].astype(np.float64))
 
 
-def _maxsim(evidence: Evidence, query: Floats, positions: Positions) -> Floats:
-    """Exact MaxSim at the positions, float32 [n], with at most BLOCK_ROWS token vectors in memory (but one entry at least).
-
-    Entries with the same token vectors are scored once: their scores are then equal to the last bit, which BLAS does not promise.
-    """
-    rows, digests = evidence.token_facts(positions)
-    _, firsts, inverse = np.unique(digests, return_index=True, return_inverse=True)
-    to_score = np.sort(firsts)
-    ends = np.cumsum(rows[to_score])
-    scores = np.empty(len(positions), np.float32)
-    start = 0
-    while start < len(to_score):
-        read = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, read + BLOCK_ROWS, side="right")))
-        chunk = to_score[start:stop]
-        scores[chunk] = maxsim(query, evidence.tokens(positions[chunk]))
-        start = stop
-    return scores[firsts[inverse]]
+# Words
 
 
-def _by_words(evidence: Evidence, text: str, *, depth: int) -> _Ranking | None:
+def _by_words(evidence: Evidence, text: str, among: Positions, *, depth: int) -> _Ranking | None:
     """Entries by BM25, those with the whole query as a phrase first; None where no word is found."""
     query = asked(text)
     words = list(query.counts)[:QUERY_WORDS]
     if not words:
         return None
     matches = evidence.matches(words, phrase=phrase(query.parts) if len(query.parts) > 1 else "")
-    if not len(matches.positions):
+    kept = np.isin(matches.positions, among, assume_unique=True) if len(among) < len(evidence.ids) else slice(None)
+    scores = bm25(matches)[kept] if len(matches.positions) else np.zeros(0)
+    positions, has_phrase = matches.positions[kept], matches.has_phrase[kept]
+    if not len(positions):
         return None
-    scores = bm25(matches)
-    order = np.lexsort((matches.positions, -scores, ~matches.has_phrase))[:depth]
-    return _Ranking(positions=matches.positions[order], scores=scores[order])
+    order = np.lexsort((positions, -scores, ~has_phrase))[:depth]
+    return _Ranking(positions=positions[order], scores=scores[order])
 
 
 def bm25(matches: Matches) -> Scores:
@@ -234,3 +385,56 @@ def _fused(ids: Sequence[str], rankings: Mapping[str, _Ranking], weight: Mapping
         )
         for id in ranked(fused)[:k]
     ]
+
+
+# Near duplicates
+
+
+def _folded(evidence: Evidence, found: Sequence[Found], *, k: int) -> list[Found]:
+    """The first k of those found that are not near duplicates of a better one, each with its duplicates among those found.
+
+    Their dense vectors must be close (CLOSE). Then, where either has words, both must have the same numbers and nine words of ten in
+    common: two invoices of one form are no duplicates. Where neither has any, every token of each must have its like in the other: MaxSim
+    of one with the other, and of the other with the one, over its number of tokens, is ALIKE or more.
+    """
+    place = {id: position for position, id in enumerate(evidence.ids)} if len(found) > 64 else None
+    positions = np.array([place[one.id] if place else bisect_left(evidence.ids, one.id) for one in found], np.int64)
+    dense = _dense_of(evidence.scan(), positions)
+    close = dense @ dense.T >= CLOSE
+    kept: list[int] = []
+    copies: dict[int, list[str]] = {}
+    for i in range(len(found)):
+        like = next((j for j in kept if close[i, j] and _alike(evidence, positions[[i, j]])), None)
+        if like is not None:
+            copies[like].append(found[i].id)
+        elif len(kept) < k:
+            kept.append(i)
+            copies[i] = []
+    return [replace(found[i], copies=tuple(copies[i])) for i in kept]
+
+
+def _dense_of(scan: Scan, positions: Positions) -> Floats:
+    """Dense vectors of entries from their int8 copies, unit rows."""
+    rows = [scan.segments[s].dense[r] for s, r in zip(scan.segment[positions], scan.row[positions], strict=True)]
+    matrix = np.array(rows, np.float32).reshape(len(positions), -1)
+    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.float32(1e-9))
+
+
+def _alike(evidence: Evidence, pair: Positions) -> bool:
+    one, other = (set(analysed(text).counts) for text in evidence.texts(pair))
+    if one or other:
+        numbers = [{word for word in words if any(c.isdigit() for c in word)} for words in (one, other)]
+        return numbers[0] == numbers[1] and len(one & other) >= 0.9 * len(one | other)
+    pages = evidence.pages(pair)
+    assert evidence.widths is not None
+    width = evidence.widths[1]
+    size = pages.lengths * (codes.padded(width) + 4)
+    matrices = [pages.data[start : start + n] for start, n in zip(pages.starts, size, strict=True)]
+    if matrices[0].tobytes() == matrices[1].tobytes():
+        return True
+    for asking, asked_for in ((0, 1), (1, 0)):
+        query, only = codes.query(codes.unpack(matrices[asking], width)), slice(asked_for, asked_for + 1)
+        score = maxsim(chosen_kernel(), query, pages.data, pages.starts[only], pages.lengths[only])[0]
+        if score < ALIKE * pages.lengths[asking]:
+            return False
+    return True

@@ -1,0 +1,150 @@
+"""Scan codes of a run of stored rows: the two bit planes of every token, and an int8 copy of the dense vectors. Made from what is stored.
+
+A segment may be written to a file and mapped from there, so that a search reads only what it looks at and a new process has nothing to
+compute. The file tells what it was made from (`made_from`: a data file, which never changes once written, and the rules of the codes), and
+has a checksum over all of it: one that is stale, cut off or damaged is not used but made anew.
+
+    bytes 0-7      b"unitower"
+    bytes 8-15     uint64, length of the header
+    header         JSON: made_from, rows, tokens, words, dense_columns, crc32 of the body
+    body, from the next multiple of 4096, each part from a multiple of 64
+        lengths    int64 [rows], tokens of each row; 0 for one that was deleted before
+        signs      uint64 [W, tokens]
+        large      uint64 [W, tokens]
+        scales     float32 [rows]
+        dense      int8 [rows, D], D = dense width rounded up to a multiple of 4
+
+Letters as in `codes`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unitower import codes
+from unitower.codes import Bytes, Int8s, Int64s, Planes
+from unitower.types import Floats
+
+MAGIC = b"unitower"
+PAGE, ALIGNED = 4096, 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Scan codes of rows.
+
+    starts, lengths  int64 [rows], where a row's tokens begin in the planes, and how many they are
+    dense            int8 [rows, D] and their scales float32 [rows]
+    """
+
+    starts: Int64s
+    lengths: Int64s
+    planes: Planes
+    dense: Int8s
+    scales: Floats
+
+    @property
+    def size_bytes(self) -> int:
+        return int(self.planes.signs.nbytes + self.planes.large.nbytes + self.dense.nbytes + self.scales.nbytes + self.lengths.nbytes)
+
+
+class Making:
+    """A segment on its way: rows are put in one batch after the other, in memory that holds the codes alone."""
+
+    def __init__(self, *, lengths: Int64s, token_width: int, dense_width: int) -> None:
+        total, words = int(lengths.sum()), codes.words(token_width)
+        self.width = token_width
+        self.segment = Segment(
+            starts=np.cumsum(lengths) - lengths,
+            lengths=lengths,
+            planes=Planes(signs=np.zeros((words, total), np.uint64), large=np.zeros((words, total), np.uint64)),
+            dense=np.zeros((len(lengths), codes.padded(dense_width)), np.int8),
+            scales=np.zeros(len(lengths), np.float32),
+        )
+
+    def put(self, rows: Int64s, packed: Iterable[bytes | memoryview | Bytes], dense: Floats) -> None:
+        """Rows by their places, with their packed token vectors and their dense ones."""
+        made = self.segment
+        matrices = [codes.codes_of(one, self.width)[0] for one in packed]
+        if [len(one) for one in matrices] != made.lengths[rows].tolist():
+            raise ValueError("the token vectors of a row are not as many as it says")
+        planes = codes.planes(np.concatenate(matrices))
+        places = np.concatenate([np.arange(start, start + n) for start, n in zip(made.starts[rows], made.lengths[rows], strict=True)])
+        made.planes.signs[:, places] = planes.signs
+        made.planes.large[:, places] = planes.large
+        whole, made.scales[rows] = codes.quantised(dense)
+        made.dense[rows, : whole.shape[1]] = whole
+
+
+def write(segment: Segment, path: Path, *, made_from: Mapping[str, Any]) -> None:
+    """Write a segment beside its place, then put it there. OSError where that cannot be."""
+    body = [segment.lengths, segment.planes.signs, segment.planes.large, segment.scales, segment.dense]
+    crc, size = 0, 0
+    padding = []
+    for part in body:
+        padding.append(bytes(-(size + part.nbytes) % ALIGNED))
+        crc = zlib.crc32(padding[-1], zlib.crc32(np.ascontiguousarray(part).data.cast("B"), crc))
+        size += part.nbytes + len(padding[-1])
+    told = {
+        "made_from": dict(made_from),
+        "rows": len(segment.lengths),
+        "tokens": len(segment.planes),
+        "words": len(segment.planes.signs),
+        "dense_columns": segment.dense.shape[1],
+        "crc32": crc,
+    }
+    header = json.dumps(told).encode()
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with temporary.open("wb") as file:
+            file.write(MAGIC + len(header).to_bytes(8, "little") + header)
+            file.write(bytes(-file.tell() % PAGE))
+            for part, rest in zip(body, padding, strict=True):
+                file.write(np.ascontiguousarray(part).data.cast("B"))
+                file.write(rest)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
+    """The segment in a file, mapped; None where there is none, or it is damaged, or of other rows than `made_from` tells."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            length = int.from_bytes(head[8:16], "little")
+            if head[:8] != MAGIC or length > 1 << 20:
+                return None
+            told = json.loads(file.read(length))
+            if told["made_from"] != dict(made_from):
+                return None
+            first = -(-(16 + length) // PAGE) * PAGE
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        rows, tokens, words, columns = (int(told[name]) for name in ("rows", "tokens", "words", "dense_columns"))
+        shapes: list[tuple[npt.DTypeLike, tuple[int, ...]]] = [
+            ("<i8", (rows,)), ("<u8", (words, tokens)), ("<u8", (words, tokens)), ("<f4", (rows,)), ("<i1", (rows, columns))
+        ]  # fmt: skip
+        parts, place = [], first
+        for dtype, shape in shapes:
+            parts.append(np.frombuffer(mapped, dtype, count=int(np.prod(shape)), offset=place).reshape(shape))
+            place += -(-parts[-1].nbytes // ALIGNED) * ALIGNED
+        if place != len(mapped) or zlib.crc32(memoryview(mapped)[first:]) != told["crc32"]:
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    lengths, signs, large, scales, dense = parts
+    return Segment(starts=np.cumsum(lengths) - lengths, lengths=lengths, planes=Planes(signs=signs, large=large), dense=dense, scales=scales)
