@@ -20,7 +20,7 @@ Letters: t rows, m width, M = m rounded up to a multiple of 4, W = words of 64 b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -187,3 +187,23 @@ def query(rows: npt.ArrayLike) -> QueryCode:
         signs=_bits(x >= 0),
         width=m,
     )
+
+
+PRECISIONS = get_args(Precision)
+
+
+def dense_in(precision: Precision, dense: Floats) -> tuple[npt.NDArray[Any], Floats | None]:
+    """Dense vectors [n, d] in a form, and their scales where it has any; see `Encoder.encode`.
+
+    Sizes for d = 2048: 8192, 4096, 2052 and 256 bytes a vector.
+
+    >>> dense_in("binary", np.array([[0.6, -0.8]], np.float32))[0].tolist()
+    [[1]]
+    """
+    if precision == "float16":
+        return dense.astype(np.float16), None
+    if precision == "int8":
+        return quantised(dense)
+    if precision == "binary":
+        return np.packbits(dense >= 0, axis=1, bitorder="little"), None
+    return dense, None

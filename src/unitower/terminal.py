@@ -27,7 +27,7 @@ from rich.text import Text
 from unitower.index import Progress, Status, Summary
 from unitower.index.snippet import places
 from unitower.stores.words import asked
-from unitower.types import Hit
+from unitower.types import Hit, Source
 
 if TYPE_CHECKING:
     from unitower.evaluation.runner import Progress as Evaluating
@@ -44,6 +44,7 @@ CALM_S = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
 SKIPPED_TOLD = 10
+COPIES_TOLD = 3
 
 
 class Plain(Console):
@@ -88,6 +89,36 @@ def print_hit(hit: Hit, *, words: Collection[str], out: Console) -> None:
     print_text(head, out=out, indent=4, first=0)
     if hit.snippet:
         print_text(marked(hit.snippet, words), out=out, indent=4)
+    for told in (matches(hit), copies(hit)):
+        if told:
+            print_text(Text(told, style="dim"), out=out, indent=4)
+
+
+def matches(hit: Hit) -> str:
+    """What else of its file a hit stands for; "" where hits are not grouped."""
+    told = []
+    if hit.matches > 1:
+        more = hit.matches - 1 - len(hit.others)
+        told.append(f"{hit.matches} places match, also {listed(hit.others)}" + (f" and {more} more" if more else ""))
+    if hit.neighbours:
+        told.append(f"beside it {listed(hit.neighbours)}")
+    return "; ".join(told)
+
+
+def copies(hit: Hit) -> str:
+    """Near duplicates that a hit stands for."""
+    more = len(hit.copies) - COPIES_TOLD
+    shown = ", ".join(printable(source.place) for source in hit.copies[:COPIES_TOLD])
+    return f"nearly the same: {shown}" + (f" and {more} more" if more > 0 else "") if hit.copies else ""
+
+
+def listed(sources: Sequence[Source]) -> str:
+    """Places in one file, without its name.
+
+    >>> listed([Source(path="a.pdf", page=3), Source(path="a.pdf", page=5)])
+    'page 3, page 5'
+    """
+    return ", ".join(printable(source.place.removeprefix(f"{source.path}, ")) for source in sources)
 
 
 def marked(snippet: str, words: Collection[str]) -> Text:

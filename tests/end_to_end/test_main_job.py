@@ -28,7 +28,20 @@ def test_indexing_tells_what_it_read_and_what_it_skipped(harbour: Harbour) -> No
 def test_a_phrase_is_found_on_its_page(harbour: Harbour) -> None:
     folder, _ = harbour
     best, *others = found("cogwheel cast by the smith", "-k", "3", cwd=folder)
-    assert list(best) == ["rank", "score", "id", "path", "page", "lines", "modality", "snippet"]
+    assert list(best) == [
+        "rank",
+        "score",
+        "id",
+        "path",
+        "page",
+        "lines",
+        "modality",
+        "snippet",
+        "copies",
+        "matches",
+        "others",
+        "neighbours",
+    ]
     assert best["rank"] == 1
     assert best["id"] == "files/report.pdf#page=2"
     assert best["path"] == "files/report.pdf"

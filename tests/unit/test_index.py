@@ -136,7 +136,7 @@ def test_another_format_is_refused_with_what_to_do(encoder: FakeEncoder) -> None
     Index.open(encoder=encoder)
     manifest = json.loads(Path(".unitower/index.json").read_text())
     Path(".unitower/index.json").write_text(json.dumps({"format": manifest["format"] + 1, "something": "new"}))
-    with pytest.raises(IndexMismatch, match=r"has format 2, this unitower .* --into"):
+    with pytest.raises(IndexMismatch, match=r"has format 3, this unitower .* --into"):
         Index.open(create=False)
 
 
@@ -150,11 +150,11 @@ def test_another_format_is_refused_with_what_to_do(encoder: FakeEncoder) -> None
         b"null",
         b"\xff\xfe",
         b"{}",
-        b'{"format": 1}',
-        b'{"format": 1, "model": {"name": "fake", "revision": "1"}, "fingerprints": {}}',
-        b'{"format": 1, "model": {"name": "fake", "revision": "1"}, "fingerprints": {"retrieval": {"model": "fake"}}}',
-        b'{"format": 1, "model": "fake", "fingerprints": {}}',
-        b'{"format": 1, "model": {"name": "fake", "revision": "1"}, "fingerprints": []}',
+        b'{"format": 2}',
+        b'{"format": 2, "model": {"name": "fake", "revision": "1"}, "fingerprints": {}}',
+        b'{"format": 2, "model": {"name": "fake", "revision": "1"}, "fingerprints": {"retrieval": {"model": "fake"}}}',
+        b'{"format": 2, "model": "fake", "fingerprints": {}}',
+        b'{"format": 2, "model": {"name": "fake", "revision": "1"}, "fingerprints": []}',
     ],
 )
 def test_a_damaged_manifest_is_told(encoder: FakeEncoder, content: bytes) -> None:

@@ -20,6 +20,13 @@ WHEN_STOPPED = "stopped; what is indexed so far is kept, and a new run goes on f
 def options(one: argparse.ArgumentParser) -> None:
     one.add_argument("paths", nargs="+", metavar="PATH", help="files and folders; .gitignore and hidden files are respected")
     one.add_argument("--into", default=FOLDER, metavar="DIR", help="folder that holds the index (default: %(default)s)")
+    one.add_argument(
+        "--pool",
+        type=int,
+        choices=(1, 2, 3, 4),
+        metavar="N",
+        help="a new index: merge N token vectors into one (smaller, finds a little less)",
+    )
     model_options(one)
 
 
@@ -32,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         for path in listed(arguments.paths):
             os.lstat(path)  # a mistyped path leaves no empty index behind
     with terminal.IndexProgress() as progress:
-        summary = Index.open(arguments.into, encoder=chosen(arguments)).add(arguments.paths, progress=progress)
+        summary = Index.open(arguments.into, encoder=chosen(arguments), pooling=arguments.pool).add(arguments.paths, progress=progress)
     terminal.print_summary(summary, folder=arguments.into)
     return 0
 

@@ -18,14 +18,24 @@ def options(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--task", choices=("retrieval", "code"), default="retrieval", help="code: look in source code only (default: %(default)s)"
     )
-    one.add_argument("--json", action="store_true", help="one JSON array of objects: rank, score, id, path, page, lines, modality, snippet")
+    one.add_argument(
+        "--mode",
+        choices=("auto", "multi", "dense", "text", "exact"),
+        default="auto",
+        help="auto: vectors and words; multi, dense: one kind of vectors alone; text: words alone; exact: no shortcut (default: %(default)s)",
+    )
+    one.add_argument("--where", metavar="CONDITION", help="search only what meets it: \"lang = 'de' and path like 'reports/%%'\"")
+    one.add_argument("--group", choices=("file",), help="file: one result for each file, with how much of it matches")
+    one.add_argument("--json", action="store_true", help="one JSON array of objects: rank, score, id, path, page, ...")
 
 
 def run(arguments: argparse.Namespace) -> int:
     from unitower import terminal
     from unitower.index import Index
 
-    hits = Index.open(arguments.folder, create=False).search(arguments.query, k=arguments.k, task=arguments.task)
+    hits = Index.open(arguments.folder, create=False).search(
+        arguments.query, k=arguments.k, task=arguments.task, mode=arguments.mode, where=arguments.where, group=arguments.group
+    )
     if arguments.json:
         terminal.print_json([hit.as_dict() for hit in hits])
     else:

@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from unitower.codes import PRECISIONS, Precision, dense_in
 from unitower.encode.batching import Budget
 from unitower.encode.devices import chosen_device, chosen_dtype
 from unitower.encode.images import as_released, as_seen, converted, fetch_image, from_array
@@ -93,6 +94,12 @@ def read_fusion(folder: Path) -> dict[str, float]:
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
             raise CheckpointError(f"{path}: the weight of {signal!r} is {weight!r}; give a number from 0 up.")
     return {signal: float(weight) for signal, weight in weights.items()}
+
+
+def in_precision(embeddings: Embeddings, precision: Precision) -> Embeddings:
+    """The same with its dense vectors in another form; the token vectors stay."""
+    dense, scales = dense_in(precision, embeddings.dense)
+    return replace(embeddings, dense=dense, scales=scales)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,22 +181,27 @@ class Encoder:
         max_length: int | None = None,
         max_pixels: int | None = None,
         budget_tokens: int | None = None,
+        precision: Precision = "float32",
         show_progress: bool = False,
     ) -> Embeddings:
         """Dense and multi-vectors of the inputs, in their order; see `stream` for inputs and arguments.
 
         A single input gives Embeddings of length 1, no input Embeddings of length 0.
 
+        precision      of `dense`, for a store of your own: "float32"; "float16"; "int8" with a scale per row (`Embeddings.scales`), off by
+                       half a scale at most; "binary", uint8 [n, ceil(d / 8)], signs, the first in the lowest bit. `codes` has the rules
         show_progress  one line on stderr while it lasts
         """
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision {precision!r} is unknown: there are {', '.join(PRECISIONS)}.")
         job = self._job(task, role, truncate_dim=truncate_dim, max_length=max_length, max_pixels=max_pixels, budget_tokens=budget_tokens)
         many = _many(inputs)
         if not show_progress:
-            return self._joined(self._embeddings(many, job), job)
+            return in_precision(self._joined(self._embeddings(many, job), job), precision)
         from unitower.encode.progress import progress_line
 
         with progress_line(len(many) if isinstance(many, Sized) else None) as done:
-            return self._joined(self._embeddings(many, job, done), job)
+            return in_precision(self._joined(self._embeddings(many, job, done), job), precision)
 
     def stream(
         self,
@@ -276,6 +288,7 @@ class Encoder:
                 dense=truncated(passed.dense, job.width).numpy(),
                 multi=Ragged.of([each.numpy() for each in passed.tokens]),
                 fingerprint=job.fingerprint,
+                grids=passed.grids,
             )
 
     def _joined(self, parts: Iterator[Embeddings], job: Job) -> Embeddings:
@@ -290,6 +303,7 @@ class Encoder:
                 np.cumsum([0, *(length for part in every for length in part.multi.lengths)]),
             ),
             fingerprint=job.fingerprint,
+            grids=tuple(grid for part in every for grid in part.grids),
         )
 
     def _waiting(self, each: Input, position: int, job: Job) -> Waiting:

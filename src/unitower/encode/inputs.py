@@ -17,6 +17,7 @@ from unitower.encode.batching import Size
 from unitower.encode.images import Conversion, Picture, read_image, size_of
 from unitower.encode.processor import Processor
 from unitower.model.embedder import TokenSequence
+from unitower.types import Grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Waiting:
     """An input whose size is known.
 
     sequence  makes what the tower takes of it
+    grid      where a picture's cells will stand among its token vectors
     what      the input as an error names it: "input 3, a text of 812 tokens"
     remedy    the argument to lower where it does not fit in memory
     """
@@ -32,6 +34,7 @@ class Waiting:
     sequence: Callable[[], TokenSequence]
     what: str
     remedy: str
+    grid: Grid | None = None
 
 
 def waiting_text(processor: Processor, text: str, where: str, *, prompt: str, max_length: int, as_released: bool = False) -> Waiting:
@@ -71,6 +74,7 @@ def _sized(processor: Processor, size: tuple[int, int], where: str, pixels_CHW: 
         sequence=lambda: processor.image_sequence(pixels_CHW()),
         what=f"{where}, a picture of {width} x {height} pixels ({tokens} tokens),",
         remedy="max_pixels",
+        grid=processor.image_grid(size),
     )
 
 

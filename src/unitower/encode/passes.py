@@ -16,6 +16,7 @@ from unitower.encode.devices import memory_is_full, release_memory
 from unitower.encode.inputs import Waiting
 from unitower.errors import UnitowerError
 from unitower.model.embedder import Embedder, Vectors
+from unitower.types import Grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +25,12 @@ class Passed:
 
     dense   float32 [k, hidden], full width
     tokens  k matrices float32 [tokens_i, m]
+    grids   of those that are pictures
     """
 
     dense: Tensor
     tokens: list[Tensor]
+    grids: tuple[Grid | None, ...]
 
 
 class Passes:
@@ -108,7 +111,11 @@ class Passes:
             tokens.update(zip(group, torch.split(vectors.tokens.to(device), vectors.lengths), strict=True))
             done(len(group))
         order = range(len(window))
-        return Passed(dense=torch.stack([dense[i] for i in order]), tokens=[tokens[i] for i in order])
+        return Passed(
+            dense=torch.stack([dense[i] for i in order]),
+            tokens=[tokens[i] for i in order],
+            grids=tuple(each.grid for each in window),
+        )
 
     def _attempt(self, waiting: list[Waiting], *, adapter: str, as_released: bool) -> Vectors | str:
         """One pass, or what the machine said when its memory ran out. What that pass held is free again on return, unlike in `except`."""

@@ -28,6 +28,7 @@ from torch.nn.functional import interpolate
 from unitower.errors import CheckpointError
 from unitower.model.config import ModelConfig, VisionConfig
 from unitower.model.embedder import Patches, TokenSequence
+from unitower.types import Grid
 
 MAX_TEXT_TOKENS = 32_768
 """Text limit of the released processor, prompt included."""
@@ -233,6 +234,10 @@ class Processor:
     def image_tokens(self, size: tuple[int, int]) -> int:
         """Length of the prompt of a picture scaled to (height, width)."""
         return len(self._before) + (size[0] // self.rules.cell) * (size[1] // self.rules.cell) + len(self._after)
+
+    def image_grid(self, size: tuple[int, int]) -> Grid:
+        """Where the merge cells of a picture scaled to (height, width) stand in its prompt."""
+        return Grid(rows=size[0] // self.rules.cell, columns=size[1] // self.rules.cell, first=len(self._before))
 
     def _image_prompt(self) -> tuple[list[int], list[int]]:
         """What stands before and after the image tokens. Special tokens part the text, so one of them may stand for many."""

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from unitower import __version__
+from unitower.encode.compress import pooled
 from unitower.errors import UnreadableFile
 from unitower.index.keys import Keys
 from unitower.index.ledger import File, Ledger, Recorded, Stamp
@@ -52,12 +53,14 @@ class Adding:
         shelves: Shelves,
         ledger: Ledger,
         keys: Keys,
+        pooling: int = 1,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.encoder = encoder
         self.shelves = shelves
         self.ledger = ledger
         self.keys = keys
+        self.pooling = pooling
         self.progress = progress
         # The batch: files met since the last commit, items that wait for their vectors, and entries copied with theirs.
         self.files: list[Reading] = []
@@ -193,13 +196,13 @@ class Adding:
         same = known is not None and known.sha == sha
         if known and same and known.whole and (not known.skipped or known.version == __version__):
             self.files_unchanged += self._kept(known)
-            reading = Reading(key=key, stamp=seen, sha=sha, anew=False, parts=known.parts, ended=True)
+            reading = Reading(key=key, stamp=seen, seen=seen, sha=sha, anew=False, parts=known.parts, ended=True)
             reading.reasons += known.skipped.splitlines()
             self._put_file(reading)
             self._correct_total(-expected)
             return True
 
-        reading = Reading(key=key, stamp=seen, sha=sha, anew=True)
+        reading = Reading(key=key, stamp=seen, seen=seen, sha=sha, anew=True)
         if known and same and not known.whole:  # an interrupted run read it up to here
             done = [item for item in self.ledger.items(key) if item.part < known.parts]
             reasons = known.skipped.splitlines()
@@ -276,7 +279,9 @@ class Adding:
         if not items:
             return []
         try:
-            return [([(reading, entry(item, reading.sha)) for reading, item in items], self._vectors([item for _, item in items]))]
+            vectors = self._vectors([item for _, item in items])
+            grids = vectors[self.shelves.tasks[0]].grids or (None,) * len(items)
+            return [([(reading, entry(item, reading, grid)) for (reading, item), grid in zip(items, grids, strict=True)], vectors)]
         except Exception as error:
             if len(items) > 1:  # the culprit is found by halving
                 half = len(items) // 2
@@ -297,8 +302,13 @@ class Adding:
                 embeddings = self.encoder.encode(chosen, task=task, role="passage")
                 if not (np.isfinite(embeddings.dense).all() and np.isfinite(embeddings.multi.data).all()):
                     raise ValueError("the encoder gave it a vector that is not finite")
-                vectors[task] = embeddings
+                vectors[task] = self._pooled(embeddings)
         return vectors
+
+    def _pooled(self, embeddings: Embeddings) -> Embeddings:
+        if self.pooling == 1:
+            return embeddings
+        return replace(embeddings, multi=pooled(embeddings.multi, factor=self.pooling), grids=())  # merged tokens have no place on a page
 
     def _encoder_works(self) -> bool:
         """Tells an item that cannot be encoded from an encoder that cannot encode anything."""
@@ -338,7 +348,7 @@ class Adding:
                 entries |= {entry.id: entry for entry in store.entries(ids)}
                 dense, multi = store.vectors(ids)
                 vectors[task] = Embeddings(dense=dense, multi=Ragged.of(multi), fingerprint=self.encoder.fingerprint(task=task))
-        return [(reading, renamed(entries[item.id], item.key, reading.key)) for item in items], vectors
+        return [(reading, renamed(entries[item.id], item.key, reading)) for item in items], vectors
 
     def _store(self, groups: Sequence[Group]) -> None:
         """Bring the stores and the ledger to where the files of the batch are. The order of the steps is what a kill relies on."""

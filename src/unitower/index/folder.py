@@ -6,10 +6,9 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from unitower.errors import CheckpointError, IndexLocked, IndexMismatch, StoreError, UnreadableFile
 from unitower.index.adding import Adding
@@ -18,9 +17,10 @@ from unitower.index.ledger import Ledger
 from unitower.index.manifest import FILE, Manifest, Model
 from unitower.index.reports import Progress, Status, Summary, told
 from unitower.index.shelves import Shelves
-from unitower.index.snippet import snippet
+from unitower.index.searching import Mode, Question, by_file, single, weights_of
 from unitower.ingest import read
 from unitower.stores import Query
+from unitower.stores.where import parse
 from unitower.types import Encodable, Encodes, Hit, Item
 
 if TYPE_CHECKING:
@@ -52,11 +52,13 @@ class Index:
         self._shelves = Shelves(folder, tuple(manifest.fingerprints))
 
     @classmethod
-    def open(cls, path: str | Path = FOLDER, *, encoder: Encodes | None = None, create: bool = True) -> Index:
+    def open(cls, path: str | Path = FOLDER, *, encoder: Encodes | None = None, create: bool = True, pooling: int | None = None) -> Index:
         """The index in a folder; a new one where there is none and `create` allows it.
 
         encoder  what encodes files and queries; None: the model the index was made by, for a new index the shipped one. It is
                  loaded when it is first needed.
+        pooling  of a new index: token vectors that are merged into one, on average (1 to 4; docs/search.md has what it saves and costs);
+                 of one that is there: what it must have been made with
 
         StoreError if there is none (and none may be made), or it is damaged. IndexMismatch if it was made by another encoder or in
         another format. ValueError if a new one would lie among other things.
@@ -67,8 +69,12 @@ class Index:
                 into = "" if Path(path) == Path(FOLDER) else f" --into {path}"
                 raise StoreError(f"there is no index in {path}. Make one with `unitower index PATH{into}`.")
             encoder = encoder or loaded("nano")
-            make(folder, encoder)
+            make(folder, encoder, pooling=pooling or 1)
         manifest = Manifest.read(folder)
+        if pooling not in (None, manifest.pooling):
+            raise IndexMismatch(
+                f"{folder} was made with pooling {manifest.pooling}, not {pooling}. Leave it out, or use another folder: --into DIR."
+            )
         if encoder:
             manifest.check(encoder, folder=folder)
         return cls(folder, manifest=manifest, encoder=encoder)
@@ -121,7 +127,14 @@ class Index:
         """
         encoder = self.encoder
         with writing(self.folder), self._ledger() as ledger:
-            adding = Adding(encoder=encoder, shelves=self._shelves, ledger=ledger, keys=self._keys, progress=progress)
+            adding = Adding(
+                encoder=encoder,
+                shelves=self._shelves,
+                ledger=ledger,
+                keys=self._keys,
+                pooling=self.manifest.pooling,
+                progress=progress,
+            )
             try:
                 return adding.run(listed(paths), exclude=[self.folder])
             except KeyboardInterrupt:
@@ -133,16 +146,27 @@ class Index:
         *,
         k: int = 10,
         task: str = "retrieval",
+        mode: Mode = "auto",
+        where: str | None = None,
+        group: Literal["file"] | None = None,
+        fold: bool = True,
         weights: Mapping[str, float] | None = None,
     ) -> list[Hit]:
         """The k best places for a query, best first.
 
         query    text; or an example: a PIL image, or the path of a file, of which the first page or passage is taken
         task     "retrieval" looks in everything, "code" in source code
+        mode     "auto" fuses token vectors and words; "multi", "dense" and "text" (words; no model is loaded) are one of them alone;
+                 "exact" compares the token vectors of every entry, not only of candidates
+        where    only entries that meet a condition are searched: "lang = 'de' and path like 'reports/%'". Its columns are path (as the
+                 index keeps it: relative to the folder the index lies in), kind (suffix), page, modality, lang, size, modified
+        group    "file": one hit for each file, its best place, with how many of its places match and what stands beside it
+        fold     near duplicates are told with the best of them (`Hit.copies`), not by themselves
         weights  of the signals "multi", "dense" and "text" (words) when their rankings are fused; those left out weigh 1; None: as
-                 suits the encoder
+                 suits the encoder. Only with mode "auto"
 
-        ValueError for an empty query, an unknown task or signal, or k below 1. UnreadableFile for an example that cannot be read.
+        ValueError for an empty query, an unknown task, mode or signal, a condition that makes no sense, or k below 1. UnreadableFile for
+        an example that cannot be read.
         """
         if k < 1:
             raise ValueError(f"k is {k}: ask for 1 result or more.")
@@ -150,7 +174,14 @@ class Index:
             raise ValueError(f"there is no task {task!r} in {self.folder}, there is: {', '.join(self.manifest.fingerprints)}.")
         if isinstance(query, str) and not query.strip():
             raise ValueError("the query is empty: say what you look for.")
+        if group not in (None, "file"):
+            raise ValueError(f"hits cannot be grouped by {group!r}: by 'file', or not at all.")
+        weights = weights_of(mode, weights)
+        if where is not None:
+            parse(where)  # a mistake in it is told before a model is loaded
         words = query if isinstance(query, str) else ""
+        if mode == "text" and not words:
+            raise ValueError("mode 'text' looks for words: give the query as text.")
         store = self._shelves.get(task)
         if store is None:
             with self._ledger() as ledger:
@@ -158,31 +189,18 @@ class Index:
                     raise StoreError(f"{self._shelves.place(task)} is missing. Index your files again: what is lost is read anew.")
             return []
 
-        asked: Encodable = example(query) if isinstance(query, Path) else query
-        vectors = self.encoder.encode([asked], task=task, role="query")
-        found = store.search(
-            Query(dense=vectors.dense[0], tokens=vectors.multi[0], text=words),
-            k=k,
-            weights=self.encoder.fusion if weights is None else weights,
-        )
-        entries = {entry.id: entry for entry in store.entries([one.id for one in found])}
-        there = [one for one in found if one.id in entries]  # a writer may have deleted one in between
-        hits = []
-        for rank, one in enumerate(there, start=1):
-            entry = entries[one.id]
-            hits.append(
-                Hit(
-                    rank=rank,
-                    score=one.score,
-                    id=one.id,
-                    source=replace(entry.source, path=self._keys.shown(entry.source.path)),
-                    modality=entry.modality,
-                    snippet=snippet(entry.text, words),
-                    found_by=tuple(one.signals),
-                    metadata=entry.metadata,
-                )
-            )
-        return hits
+        asked = Query(text=words)
+        if mode != "text":
+            given: Encodable = example(query) if isinstance(query, Path) else query
+            vectors = self.encoder.encode([given], task=task, role="query")
+            asked = Query(dense=vectors.dense[0], tokens=vectors.multi[0], text=words)
+            if weights is None:
+                weights = self.encoder.fusion
+        question = Question(query=asked, k=k, weights=weights, exact=mode == "exact", where=where, fold=fold)
+        if group is None:
+            return single(store, question, words=words, shown=self._keys.shown)
+        with self._ledger() as ledger:
+            return by_file(store, question, words=words, shown=self._keys.shown, items=ledger.items)
 
     def forget(self, paths: Paths) -> int:
         """Take files, or all files beneath folders, out of the index, whether they are still on disk or not. Returns how many.
@@ -217,9 +235,9 @@ class Index:
         return Ledger(self.folder / LEDGER)
 
 
-def make(folder: Path, encoder: Encodes) -> None:
+def make(folder: Path, encoder: Encodes, *, pooling: int = 1) -> None:
     """Make an empty index. index.json comes last: until it is there, there is no index."""
-    manifest = Manifest.of(encoder)
+    manifest = Manifest.of(encoder, pooling=pooling)
     others = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     ours = {LOCK, HOLDER, LEDGER, f"{LEDGER}-journal", f"{FILE}.new"}  # what a killed start may have left
     if folder.exists() and (not folder.is_dir() or (FILE not in others and others - ours)):

@@ -12,13 +12,14 @@ from unitower import __version__
 from unitower.index.ledger import File, Stamp
 from unitower.index.reports import one_line
 from unitower.stores import Entry
-from unitower.types import Embeddings, Item, Source
+from unitower.types import Embeddings, Grid, Item, Source
 
 
 @dataclass(kw_only=True)
 class Reading:
     """A file on its way into the index.
 
+    seen     size and time of the file when it was opened; None if it was not
     anew     it is read from its beginning: former entries, if there are any, are to be deleted
     parts    items read, from its beginning
     stored   how many of these are in the stores
@@ -31,6 +32,7 @@ class Reading:
     stamp: Stamp | None
     sha: str
     anew: bool
+    seen: Stamp | None = None
     parts: int = 0
     stored: int = 0
     ended: bool = False
@@ -80,8 +82,8 @@ def stamp(path: Path) -> Stamp:
     return Stamp(size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
-def entry(item: Item, reading: Reading) -> Entry:
-    """What the stores keep of an item of a file."""
+def entry(item: Item, reading: Reading, grid: Grid | None) -> Entry:
+    """What the stores keep of an item of a file. `grid` tells where its picture's cells are among its token vectors."""
     return Entry(
         id=item.id,
         source=item.source,
@@ -90,8 +92,9 @@ def entry(item: Item, reading: Reading) -> Entry:
         file_sha=reading.sha,
         text=item.text,
         metadata=dict(item.metadata),
-        size_bytes=reading.seen.size,
-        modified_ns=reading.seen.mtime_ns,
+        size_bytes=reading.seen and reading.seen.size,
+        modified_ns=reading.seen and reading.seen.mtime_ns,
+        grid=grid,
     )
 
 
@@ -101,8 +104,8 @@ def renamed(entry: Entry, key: str, reading: Reading) -> Entry:
         entry,
         id=reading.key + entry.id.removeprefix(key),
         source=replace(entry.source, path=reading.key),
-        size_bytes=reading.seen.size,
-        modified_ns=reading.seen.mtime_ns,
+        size_bytes=reading.seen and reading.seen.size,
+        modified_ns=reading.seen and reading.seen.mtime_ns,
     )
 
 

@@ -55,14 +55,15 @@ class Compiled:
         _check_width(tokens.shape[1])
         out = np.empty((len(starts), len(tokens)), np.float32)
         ends = starts + lengths * (tokens.shape[1] + 4)
-        if len(starts):
-            assert starts.min() >= 0 and lengths.min() > 0 and ends.max() <= len(pages), "pages reach beyond their buffer"
+        if len(starts) and (starts.min() < 0 or lengths.min() < 1 or ends.max() > len(pages)):
+            raise ValueError("pages reach beyond their buffer")
         self._call("best", tokens, *tokens.shape, pages, len(starts), *_int64s(starts, lengths), out)
         return out
 
     def dots(self, query: QueryCode, codes: Int8s) -> Int64s:
         tokens, codes = np.ascontiguousarray(query.tokens), np.ascontiguousarray(codes)
-        assert codes.ndim == 2 and codes.shape[1] == tokens.shape[1]
+        if codes.ndim != 2 or codes.shape[1] != tokens.shape[1]:
+            raise ValueError(f"the query has {tokens.shape[1]} columns, the codes are {codes.shape}")
         out = np.empty(len(codes), np.int32)
         self._call("dots", tokens, codes.shape[1], codes, len(codes), out)
         return out.astype(np.int64)
@@ -71,7 +72,7 @@ class Compiled:
         values = [
             ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray) else ctypes.c_int64(int(value)) for value in arguments
         ]
-        if getattr(self._functions, f"unitower_{name}")(ctypes.c_int(self.level), *values) and name != "hamming" and name != "dots":
+        if getattr(self._functions, f"unitower_{name}")(ctypes.c_int(self.level), *values):
             raise MemoryError(f"there is no memory for a query of {arguments[1]} tokens")
 
 
@@ -94,7 +95,7 @@ def _int64s(*arrays: Int64s) -> list[Int64s]:
 
 
 def _pages(starts: Int64s, lengths: Int64s, tokens: int) -> tuple[int, Int64s, Int64s]:
-    if len(starts):
-        assert starts.min() >= 0 and lengths.min() > 0 and (starts + lengths).max() <= tokens, "pages reach beyond the planes"
+    if len(starts) and (starts.min() < 0 or lengths.min() < 1 or (starts + lengths).max() > tokens):
+        raise ValueError("pages reach beyond the planes")
     first, second = _int64s(starts, lengths)
     return len(starts), first, second

@@ -2,7 +2,7 @@
  *
  * Every function does what kernels/plain.py does, in whole numbers, so that the answers are the same to the last bit. `level` is the path:
  * 0 portable, 1 AVX2, 2 AVX-512 (VNNI, VPOPCNTDQ); unitower_level() tells the highest that this processor has. Nothing is kept between
- * calls and nothing is allocated, except that a query is laid out anew on the heap by unitower_best and unitower_coarse.
+ * calls; a query is laid out anew on the heap. Functions return 0, or 1 where there is no memory for that.
  *
  * The layout of a packed page stands in codes.py: t float scales, then blocks of 16 tokens in which four columns of each token stand side by
  * side. A dword of a block is therefore four columns of one token, and a register of 16 dwords is 16 tokens.
@@ -356,7 +356,7 @@ AVX512 static void best_avx512(const int32_t *pairs, int64_t T, int64_t columns,
 }
 #endif
 
-/* out [n][T]: for each page and query token the largest scale * product. Returns 0, or 1 where memory is out. */
+/* out [n][T]: for each page and query token the largest scale * product. */
 API int unitower_best(int level, const int16_t *query, int64_t T, int64_t columns, const uint8_t *pages, int64_t n, const int64_t *starts,
                       const int64_t *lengths, float *out) {
     int32_t *pairs = paired(query, T, columns);
@@ -567,16 +567,14 @@ AVX512 static void dots_avx512(const int16_t *query, int64_t columns, const int8
 }
 #endif
 
-API void unitower_dots(int level, const int16_t *query, int64_t columns, const int8_t *codes, int64_t n, int32_t *out) {
+API int unitower_dots(int level, const int16_t *query, int64_t columns, const int8_t *codes, int64_t n, int32_t *out) {
 #ifdef X86
-    if (level >= 2) {
+    if (level >= 2)
         dots_avx512(query, columns, codes, n, out);
-        return;
-    }
-    if (level == 1) {
+    else if (level == 1)
         dots_avx2(query, columns, codes, n, out);
-        return;
-    }
+    else
 #endif
-    dots_portable(query, columns, codes, n, out);
+        dots_portable(query, columns, codes, n, out);
+    return 0;
 }

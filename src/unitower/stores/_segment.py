@@ -89,7 +89,7 @@ class Making:
 
 def write(segment: Segment, path: Path, *, made_from: Mapping[str, Any]) -> None:
     """Write a segment beside its place, then put it there. OSError where that cannot be."""
-    body = [segment.lengths, segment.planes.signs, segment.planes.large, segment.scales, segment.dense]
+    body: list[npt.NDArray[Any]] = [segment.lengths, segment.planes.signs, segment.planes.large, segment.scales, segment.dense]
     crc, size = 0, 0
     padding = []
     for part in body:
@@ -147,4 +147,6 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     lengths, signs, large, scales, dense = parts
-    return Segment(starts=np.cumsum(lengths) - lengths, lengths=lengths, planes=Planes(signs=signs, large=large), dense=dense, scales=scales)
+    return Segment(
+        starts=np.cumsum(lengths) - lengths, lengths=lengths, planes=Planes(signs=signs, large=large), dense=dense, scales=scales
+    )

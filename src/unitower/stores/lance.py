@@ -162,7 +162,9 @@ class LanceStore:
             names = [index.name for index in dataset.describe_indices()]
             dataset.optimize.optimize_indices(index_names=[name for name in (WORD_INDEX, DENSE_INDEX) if name in names])
             if len(known) > SCANNED and DENSE_INDEX not in names:
-                dataset.create_index("dense", "IVF_HNSW_SQ", name=DENSE_INDEX, metric="cosine", num_partitions=max(1, len(known) // 100_000))
+                dataset.create_index(
+                    "dense", "IVF_HNSW_SQ", name=DENSE_INDEX, metric="cosine", num_partitions=max(1, len(known) // 100_000)
+                )
             dataset.optimize.compact_files(target_rows_per_fragment=FRAGMENT_ROWS, batch_size=READ_ROWS)
             dataset.cleanup_old_versions(older_than=timedelta(0))
         self._known = (dataset.version, known)
@@ -424,7 +426,9 @@ class _Snapshot:
         sizes = np.empty(len(positions), np.int64)
         sizes[places] = np.diff(begins)
         if not np.array_equal(sizes, lengths * (codes_module.padded(self.widths[1]) + 4)):
-            raise StoreError(f"{self.folder}: stored token vectors have not the length they should have. Delete the folder and index again.")
+            raise StoreError(
+                f"{self.folder}: stored token vectors have not the length they should have. Delete the folder and index again."
+            )
         return Pages(data=np.frombuffer(data, np.uint8), starts=starts, lengths=lengths)
 
     def texts(self, positions: Positions) -> list[str]:

@@ -238,9 +238,7 @@ def _by_tokens(evidence: Evidence, query: Query, by_words: _Ranking | None, amon
     if tokens.ndim != 2 or not len(tokens) or tokens.shape[1] != evidence.widths[1]:
         raise ValueError(f"the query's token vectors have shape {tokens.shape}, those in the store have width {evidence.widths[1]}.")
     if query.dense is not None and np.shape(query.dense) != (evidence.widths[0],):
-        raise ValueError(
-            f"the query's dense vector has shape {np.shape(query.dense)}, those in the store have width {evidence.widths[0]}."
-        )
+        raise ValueError(f"the query's dense vector has shape {np.shape(query.dense)}, those in the store have width {evidence.widths[0]}.")
     asked_for = codes.query(tokens)
     if not exact and len(among) > ALL_SCORED:
         among = _candidates(evidence, query, asked_for, by_words, among, number=max(CANDIDATES, depth))
@@ -257,7 +255,9 @@ def _candidates(
     if indexed is not None:
         pool = np.intersect1d(indexed, among)
     else:
-        distances = _over(scan, among, lambda own, rows: kernel.hamming(asked_for.signs, own.planes.signs, own.starts[rows], own.lengths[rows]))
+        distances = _over(
+            scan, among, lambda own, rows: kernel.hamming(asked_for.signs, own.planes.signs, own.starts[rows], own.lengths[rows])
+        )
         pool = best(among, -distances, limit=max(LOOKED_AT, 2 * number)).positions
     if query.dense is not None:
         rankings["dense"] = _by_dense_codes(scan, query.dense, pool if indexed is not None else among, limit=max(NEAR, number))
@@ -278,7 +278,7 @@ def _by_dense_codes(scan: Scan, dense: Floats, among: Positions, *, limit: int) 
     """The largest dot products of the int8 copies of the dense vectors."""
     asked_for, kernel = codes.query(np.asarray(dense, np.float32)[None]), chosen_kernel()
 
-    def products(own: Segment, rows: Int64s) -> Scores:
+    def products(own: Segment, rows: Int64s) -> npt.NDArray[Any]:
         all_of_it = len(rows) == len(own.dense) and bool((np.diff(rows) == 1).all())
         return kernel.dots(asked_for, own.dense if all_of_it else own.dense[rows]) * own.scales[rows].astype(np.float64)
 
@@ -417,7 +417,8 @@ def _dense_of(scan: Scan, positions: Positions) -> Floats:
     """Dense vectors of entries from their int8 copies, unit rows."""
     rows = [scan.segments[s].dense[r] for s, r in zip(scan.segment[positions], scan.row[positions], strict=True)]
     matrix = np.array(rows, np.float32).reshape(len(positions), -1)
-    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.float32(1e-9))
+    unit: Floats = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), np.float32(1e-9))
+    return unit
 
 
 def _alike(evidence: Evidence, pair: Positions) -> bool:

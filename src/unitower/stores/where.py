@@ -108,7 +108,16 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
-_SIGNS = {"=": "equal", "==": "equal", "!=": "not_equal", "<>": "not_equal", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal"}
+_SIGNS = {
+    "=": "equal",
+    "==": "equal",
+    "!=": "not_equal",
+    "<>": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+}
 _RESERVED = {"and", "or", "not", "in", "like", "ilike", "between", "is", "null"}
 
 
