@@ -9,6 +9,7 @@ has a checksum over all of it: one that is stale, cut off or damaged is not used
     header         JSON: made_from, rows, tokens, words, dense_columns, crc32 of the body
     body, from the next multiple of 4096, each part from a multiple of 64
         lengths    int64 [rows], tokens of each row; 0 for one that was deleted before
+        offsets    int64 [rows], where the row's packed token vectors stand in its data file; -1 where they do not in one piece
         signs      uint64 [W, tokens]
         large      uint64 [W, tokens]
         scales     float32 [rows]
@@ -23,7 +24,7 @@ import json
 import mmap
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,18 +46,23 @@ class Segment:
     """Scan codes of rows.
 
     starts, lengths  int64 [rows], where a row's tokens begin in the planes, and how many they are
+    offsets          int64 [rows], where its packed token vectors can be read, -1 where they have to be asked for
     dense            int8 [rows, D] and their scales float32 [rows]
     """
 
     starts: Int64s
     lengths: Int64s
+    offsets: Int64s
     planes: Planes
     dense: Int8s
     scales: Floats
 
     @property
     def size_bytes(self) -> int:
-        return int(self.planes.signs.nbytes + self.planes.large.nbytes + self.dense.nbytes + self.scales.nbytes + self.lengths.nbytes)
+        return sum(part.nbytes for part in self.body())
+
+    def body(self) -> list[npt.NDArray[Any]]:
+        return [self.lengths, self.offsets, self.planes.signs, self.planes.large, self.scales, self.dense]
 
 
 class Making:
@@ -65,17 +71,26 @@ class Making:
     def __init__(self, *, lengths: Int64s, token_width: int, dense_width: int) -> None:
         total, words = int(lengths.sum()), codes.words(token_width)
         self.width = token_width
+        self._looked_at = 0
         self.segment = Segment(
             starts=np.cumsum(lengths) - lengths,
             lengths=lengths,
+            offsets=np.full(len(lengths), -1, np.int64),
             planes=Planes(signs=np.zeros((words, total), np.uint64), large=np.zeros((words, total), np.uint64)),
             dense=np.zeros((len(lengths), codes.padded(dense_width)), np.int8),
             scales=np.zeros(len(lengths), np.float32),
         )
 
-    def put(self, rows: Int64s, packed: Iterable[bytes | memoryview | Bytes], dense: Floats) -> None:
-        """Rows by their places, with their packed token vectors and their dense ones."""
+    def put(self, rows: Int64s, packed: Sequence[bytes | memoryview | Bytes], dense: Floats, *, file: mmap.mmap | None = None) -> None:
+        """Rows by their places, with their packed token vectors and their dense ones.
+
+        file  where the packed vectors may stand, in the order of the rows; they are looked for
+        """
         made = self.segment
+        if file is not None:
+            for row, one in zip(rows.tolist(), packed, strict=True):
+                made.offsets[row] = at = file.find(bytes(one), self._looked_at)
+                self._looked_at = at + len(one) if at >= 0 else self._looked_at
         matrices = [codes.codes_of(one, self.width)[0] for one in packed]
         if [len(one) for one in matrices] != made.lengths[rows].tolist():
             raise ValueError("the token vectors of a row are not as many as it says")
@@ -89,7 +104,7 @@ class Making:
 
 def write(segment: Segment, path: Path, *, made_from: Mapping[str, Any]) -> None:
     """Write a segment beside its place, then put it there. OSError where that cannot be."""
-    body: list[npt.NDArray[Any]] = [segment.lengths, segment.planes.signs, segment.planes.large, segment.scales, segment.dense]
+    body = segment.body()
     crc, size = 0, 0
     padding = []
     for part in body:
@@ -136,7 +151,7 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         rows, tokens, words, columns = (int(told[name]) for name in ("rows", "tokens", "words", "dense_columns"))
         shapes: list[tuple[npt.DTypeLike, tuple[int, ...]]] = [
-            ("<i8", (rows,)), ("<u8", (words, tokens)), ("<u8", (words, tokens)), ("<f4", (rows,)), ("<i1", (rows, columns))
+            ("<i8", (rows,)), ("<i8", (rows,)), ("<u8", (words, tokens)), ("<u8", (words, tokens)), ("<f4", (rows,)), ("<i1", (rows, columns))
         ]  # fmt: skip
         parts, place = [], first
         for dtype, shape in shapes:
@@ -146,7 +161,7 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    lengths, signs, large, scales, dense = parts
+    lengths, offsets, signs, large, scales, dense = parts
     return Segment(
-        starts=np.cumsum(lengths) - lengths, lengths=lengths, planes=Planes(signs=signs, large=large), dense=dense, scales=scales
+        starts=np.cumsum(lengths) - lengths, lengths=lengths, offsets=offsets, planes=Planes(signs=signs, large=large), dense=dense, scales=scales
     )

