@@ -423,71 +423,92 @@ static void coarse_by_blocks(block_function by_block, const int32_t *pairs, int6
 }
 
 #ifdef X86
-/* Levels are raised by 10 to 0, 7, 13, 20, so that vpdpbusd can take them; `raised` is what that adds to each query token's products. */
-AVX512 static void coarse_group(const int32_t *query, const int32_t *raised, int64_t left, int64_t dwords, COARSE_ARGUMENTS) {
-    (void)words;
+/* Levels are raised by 10 to 0, 7, 13, 20, so that vpdpbusd can take them. A block is unpacked once, for all query tokens. */
+AVX512 static void unpacked_avx512(const uint64_t *signs, const uint64_t *large, int64_t stride, int64_t s, __mmask16 there, int64_t dwords,
+                                   uint8_t *room) {
     const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
     const __m512i copy = _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0x00000000); /* a byte of each dword, four times */
     const __m512i lower = _mm512_set1_epi32(0x08040201), upper = _mm512_set1_epi32((int)0x80402010);
     const __m512i small_below = _mm512_set1_epi8(7), small_above = _mm512_set1_epi8(13), large_above = _mm512_set1_epi8(20);
-    for (int64_t i = 0; i < n; i++) {
-#define LOW(q) __m512i best##q = _mm512_set1_epi32(INT32_MIN);
-        EACH(LOW)
-        const int64_t end = starts[i] + lengths[i];
-        for (int64_t s = starts[i]; s < end; s += BLOCK) {
-            const int64_t rows = end - s < BLOCK ? end - s : BLOCK;
-            const __mmask16 there = (__mmask16)((1u << rows) - 1);
-            const __mmask8 first = (__mmask8)(there & 255), second = (__mmask8)(there >> 8);
-#define NONE(q) __m512i sum##q = _mm512_setzero_si512();
-            EACH(NONE)
-            for (int64_t half = 0; half * 8 < dwords; half++) { /* 32 columns */
-                const int64_t place = half / 2 * stride + s;
-                const __m512i order = half % 2 ? odd : even;
-                const __m512i sign = _mm512_permutex2var_epi32(_mm512_maskz_loadu_epi64(first, signs + place), order,
-                                                               _mm512_maskz_loadu_epi64(second, signs + place + 8));
-                const __m512i big = _mm512_permutex2var_epi32(_mm512_maskz_loadu_epi64(first, large + place), order,
-                                                              _mm512_maskz_loadu_epi64(second, large + place + 8));
-                const int64_t parts = dwords - half * 8 < 8 ? dwords - half * 8 : 8;
-                for (int64_t part = 0; part < parts; part++) {
-                    const __m512i bytes = _mm512_add_epi8(copy, _mm512_set1_epi8((char)(part / 2))), bit = part % 2 ? upper : lower;
-                    const __mmask64 above = _mm512_test_epi8_mask(_mm512_shuffle_epi8(sign, bytes), bit);
-                    const __mmask64 is_large = _mm512_test_epi8_mask(_mm512_shuffle_epi8(big, bytes), bit);
-                    const __m512i levels = _mm512_mask_blend_epi8(above, _mm512_maskz_mov_epi8(~is_large, small_below),
-                                                                  _mm512_mask_blend_epi8(is_large, small_above, large_above));
-                    const int32_t *four = query + (half * 8 + part) * GROUP;
-#define ADD(q) sum##q = _mm512_dpbusd_epi32(sum##q, levels, _mm512_set1_epi32(four[q]));
-                    EACH(ADD)
-                }
-            }
-#define HIGHER(q) best##q = _mm512_mask_max_epi32(best##q, there, best##q, sum##q);
-            EACH(HIGHER)
+    const __mmask8 first = (__mmask8)(there & 255), second = (__mmask8)(there >> 8);
+    for (int64_t half = 0; half * 8 < dwords; half++) { /* 32 columns */
+        const int64_t place = half / 2 * stride + s;
+        const __m512i order = half % 2 ? odd : even;
+        const __m512i sign = _mm512_permutex2var_epi32(_mm512_maskz_loadu_epi64(first, signs + place), order,
+                                                       _mm512_maskz_loadu_epi64(second, signs + place + 8));
+        const __m512i big = _mm512_permutex2var_epi32(_mm512_maskz_loadu_epi64(first, large + place), order,
+                                                      _mm512_maskz_loadu_epi64(second, large + place + 8));
+        const int64_t parts = dwords - half * 8 < 8 ? dwords - half * 8 : 8;
+        for (int64_t part = 0; part < parts; part++) {
+            const __m512i bytes = _mm512_add_epi8(copy, _mm512_set1_epi8((char)(part / 2))), bit = part % 2 ? upper : lower;
+            const __mmask64 above = _mm512_test_epi8_mask(_mm512_shuffle_epi8(sign, bytes), bit);
+            const __mmask64 is_large = _mm512_test_epi8_mask(_mm512_shuffle_epi8(big, bytes), bit);
+            const __m512i levels = _mm512_mask_blend_epi8(above, _mm512_maskz_mov_epi8(~is_large, small_below),
+                                                          _mm512_mask_blend_epi8(is_large, small_above, large_above));
+            _mm512_storeu_si512(room + (half * 8 + part) * 64, levels);
         }
-        int32_t of[GROUP];
-#define HIGHEST(q) of[q] = _mm512_reduce_max_epi32(best##q);
-        EACH(HIGHEST)
-        for (int q = 0; q < GROUP && q < left; q++)
-            out[i] += of[q] - raised[q];
     }
 }
 
+/* Eight query tokens against two unpacked blocks: best[q] = max(best[q], products). */
+AVX512 static void coarse_group(const int32_t *query, int64_t dwords, const uint8_t *a, const uint8_t *b, __mmask16 in_a, __mmask16 in_b,
+                                __m512i *best) {
+#define NONE(q) __m512i a##q = _mm512_setzero_si512(), b##q = a##q;
+    EACH(NONE)
+    for (int64_t j = 0; j < dwords; j++) {
+        const __m512i x = _mm512_loadu_si512(a + j * 64), y = _mm512_loadu_si512(b + j * 64);
+        __m512i four;
+#define LOOK(q)                                                                                                                            \
+    four = _mm512_set1_epi32(query[j * GROUP + q]);                                                                                        \
+    a##q = _mm512_dpbusd_epi32(a##q, x, four);                                                                                             \
+    b##q = _mm512_dpbusd_epi32(b##q, y, four);
+        EACH(LOOK)
+    }
+#define HIGHER(q)                                                                                                                          \
+    best[q] = _mm512_mask_max_epi32(best[q], in_a, best[q], a##q);                                                                         \
+    best[q] = _mm512_mask_max_epi32(best[q], in_b, best[q], b##q);
+    EACH(HIGHER)
+}
+
 AVX512 static int coarse_avx512(const int8_t *query, int64_t T, int64_t columns, COARSE_ARGUMENTS) {
-    const int64_t padded = (T + GROUP - 1) / GROUP * GROUP;
-    int32_t *room = malloc((size_t)(padded * (columns / 4 + 1)) * sizeof(int32_t)), *raised = room + padded * columns / 4;
+    (void)words;
+    const int64_t padded = (T + GROUP - 1) / GROUP * GROUP, dwords = columns / 4;
+    const size_t for_query = (size_t)(padded * dwords) * 4, for_raised = (size_t)padded * 4, for_best = (size_t)padded * 64;
+    uint8_t *room = malloc(for_best + for_query + for_raised + 64);
     if (!room)
         return 1;
+    __m512i *best = (__m512i *)(((uintptr_t)room + 63) & ~(uintptr_t)63);
+    int32_t *grouped = (int32_t *)((uint8_t *)best + for_best), *raised = grouped + padded * dwords;
+    uint8_t blocks[2][MAX_WIDTH * BLOCK];
     for (int64_t t = 0; t < padded; t++) {
         const int8_t *token = query + (t < T ? t : T - 1) * columns;
-        raised[t] = 0;
+        raised[t] = 0; /* what raising the levels adds */
         for (int64_t c = 0; c < columns; c++)
             raised[t] += 10 * token[c];
-        for (int64_t j = 0; j < columns / 4; j++)
-            memcpy(room + (t / GROUP * columns / 4 + j) * GROUP + t % GROUP, token + 4 * j, 4);
+        for (int64_t j = 0; j < dwords; j++)
+            memcpy(grouped + (t / GROUP * dwords + j) * GROUP + t % GROUP, token + 4 * j, 4);
     }
-    for (int64_t i = 0; i < n; i++)
-        out[i] = 0;
-    for (int64_t t = 0; t < T; t += GROUP)
-        coarse_group(room + t * columns / 4, raised + t, T - t, columns / 4, signs, large, words, stride, n, starts, lengths, out);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t end = starts[i] + lengths[i];
+        for (int64_t t = 0; t < padded; t++)
+            best[t] = _mm512_set1_epi32(INT32_MIN);
+        for (int64_t s = starts[i]; s < end; s += 2 * BLOCK) {
+            __mmask16 there[2];
+            for (int k = 0; k < 2; k++) {
+                const int64_t left = end - s - k * BLOCK;
+                there[k] = left >= BLOCK ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
+                if (there[k])
+                    unpacked_avx512(signs, large, stride, s + k * BLOCK, there[k], dwords, blocks[k]);
+            }
+            for (int64_t t = 0; t < padded; t += GROUP)
+                coarse_group(grouped + t * dwords, dwords, blocks[0], there[1] ? blocks[1] : blocks[0], there[0], there[1], best + t);
+        }
+        int32_t sum = 0;
+        for (int64_t t = 0; t < T; t++)
+            sum += _mm512_reduce_max_epi32(best[t]) - raised[t];
+        out[i] = sum;
+    }
     free(room);
     return 0;
 }
