@@ -176,23 +176,24 @@ def fill(folder: Path, pages: Pages, number: int, *, queries: int = 0, made_of: 
 
     store = open_store(f"lance:{folder}")
     asked: list[dict[str, Any]] = []
-    targets = np.linspace(0, number - 1, queries).astype(int) if queries else []
+    known: dict[int, Any] = {}
+    for seed in range(queries):  # their pages lie in two blocks, so that these need not all be made beforehand
+        index = seed % 2 * (number // 1000)
+        if seed < 2:
+            tokens, dense = pages.block(index, 500)
+            known[index] = (tokens, dense)
+        place = (seed * 37) % 500
+        rows, one = pages.query(known[index][0][place], known[index][1][place], seed=seed)
+        asked.append({"tokens": rows, "dense": one, "target": LETTERS[index * 500 + place]})
+    scores = np.empty((len(asked), number), np.float32)
     for first in range(0, number, 500):
         tokens, dense = pages.block(first % (made_of or number) // 500, min(500, number - first))
-        for seed, target in enumerate(targets):
-            if first <= target < first + len(tokens):
-                rows, one = pages.query(tokens[target - first], dense[target - first], seed=seed)
-                asked.append({"tokens": rows, "dense": one, "target": LETTERS[target]})
         entries = [Entry(id=LETTERS[first + i], source=Source(path=LETTERS[first + i], page=1), modality="image") for i in range(len(tokens))]
         store.add(entries, embeddings(tokens, dense))
-    if asked:
-        scores = np.empty((len(asked), number), np.float32)
-        for first in range(0, number, 500):
-            rows = pages.block(first // 500, min(500, number - first))[0]
-            for i, one in enumerate(asked):
-                scores[i, first : first + len(rows)] = (rows.reshape(-1, WIDTH) @ one["tokens"].T).reshape(*rows.shape[:2], -1).max(1).sum(1)
         for i, one in enumerate(asked):
-            one["best"] = [LETTERS[p] for p in np.argsort(-scores[i], kind="stable")[:10]]
+            scores[i, first : first + len(tokens)] = (tokens.reshape(-1, WIDTH) @ one["tokens"].T).reshape(*tokens.shape[:2], -1).max(1).sum(1)
+    for i, one in enumerate(asked):
+        one["best"] = [LETTERS[p] for p in np.argsort(-scores[i], kind="stable")[:10]]
     began = time.process_time()
     store.optimize()
     print(f"optimized and scan codes made in {time.process_time() - began:.1f} s of CPU")
@@ -205,7 +206,7 @@ def search(arguments: argparse.Namespace) -> None:
     asked = fill(arguments.folder, pages, arguments.pages, queries=arguments.queries)
     np.savez(arguments.folder.with_suffix(".npz"), asked=np.array(json.dumps([{**one, "tokens": one["tokens"].tolist(), "dense": one["dense"].tolist()} for one in asked])))
     command = [sys.executable, __file__, "measure", "--folder", str(arguments.folder), "--pages", str(arguments.pages)]
-    result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
     size = sum(file.stat().st_size for file in arguments.folder.rglob("*") if file.is_file())
     result |= {"bytes a page on disk": size / arguments.pages, "float16 tokens, bytes a page": 256 * WIDTH * 2}
     for name, values in result.items():
