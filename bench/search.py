@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 taskset -c 1 python bench/search.py kernels
     ... python bench/search.py search --pages 20000 --kind easy     recall@10 of exact MaxSim, time of the store's part, memory
     ... python bench/search.py engines --pages 2000                 the same beside Lance's own multi-vectors, qdrant-edge, torch, numpy
-    ... python bench/search.py curve                                time against the number of pages, 1,000 to 100,000
+    ... python bench/search.py curve --pages 100000                 time against the number of pages, from 1,000 on
     ... python bench/search.py pooling --pages 2000                 what merging token vectors costs and saves
     ... python bench/search.py plot                                 docs/search.png from bench/results/
 
@@ -40,6 +40,7 @@ def main() -> None:
     one.add_argument("what", choices=("kernels", "search", "engines", "curve", "pooling", "plot", "measure"))
     one.add_argument("--pages", type=int, default=20_000)
     one.add_argument("--kind", choices=("easy", "hard"), default="easy")
+    one.add_argument("--tokens", type=int, default=256, help="of a page, for the curve")
     one.add_argument("--queries", type=int, default=40)
     one.add_argument("--folder", type=Path)
     arguments = one.parse_args()
@@ -169,8 +170,8 @@ def embeddings(tokens: np.ndarray[Any, Any], dense: np.ndarray[Any, Any]) -> Any
     return Embeddings(dense=dense, multi=Ragged(tokens.reshape(-1, tokens.shape[2]), ends), fingerprint=made_by)
 
 
-def fill(folder: Path, pages: Pages, number: int, *, queries: int = 0, made_of: int = 0) -> list[dict[str, Any]]:
-    """A store of so many pages, and queries with the exact ten best of each; made_of: distinct pages, where the rest may be copies."""
+def fill(folder: Path, pages: Pages, number: int, *, queries: int) -> list[dict[str, Any]]:
+    """A store of so many pages, and queries with the exact ten best of each."""
     from unitower.stores import Entry, open_store
     from unitower.types import Source
 
@@ -187,7 +188,7 @@ def fill(folder: Path, pages: Pages, number: int, *, queries: int = 0, made_of: 
         asked.append({"tokens": rows, "dense": one, "target": LETTERS[index * 500 + place]})
     scores = np.empty((len(asked), number), np.float32)
     for first in range(0, number, 500):
-        tokens, dense = pages.block(first % (made_of or number) // 500, min(500, number - first))
+        tokens, dense = pages.block(first // 500, min(500, number - first))
         entries = [Entry(id=LETTERS[first + i], source=Source(path=LETTERS[first + i], page=1), modality="image") for i in range(len(tokens))]
         store.add(entries, embeddings(tokens, dense))
         for i, one in enumerate(asked):
@@ -265,19 +266,24 @@ def resident() -> float:
 
 
 def curve(arguments: argparse.Namespace) -> None:
-    """Time against size. Beyond 20,000 the pages repeat, which changes no step's work."""
-    pages, results = Pages(arguments.kind), []
+    """Time against size, of a store that grows. The same 500 pages come again and again, which changes no step's work."""
+    from unitower.stores import Entry, open_store
+    from unitower.types import Source
+
+    made, results, there = Pages(arguments.kind, tokens=arguments.tokens), [], 0
+    tokens, dense = made.block(0, 500)
+    asked = [dict(zip(("tokens", "dense"), made.query(tokens[37 * seed], dense[37 * seed], seed=seed), strict=True)) for seed in range(12)]
+    store = open_store(f"lance:{arguments.folder}")
     for number in (1_000, 5_000, 20_000, 50_000, 100_000):
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / "pages.lance"
-            asked = fill(place, pages, number, made_of=2_000)
-            tokens, dense = pages.block(0, 500)
-            for seed in range(12):
-                rows, one = pages.query(tokens[40 * seed], dense[40 * seed], seed=seed)
-                asked.append({"tokens": rows, "dense": one, "target": "", "best": []})
-            values = timed(place, asked) | {"pages": number}
-        results.append(values)
-        told(f"{number:,} pages", values)
+        if number > arguments.pages:
+            break
+        for first in range(there, number, 500):
+            entries = [Entry(id=LETTERS[first + i], source=Source(path=LETTERS[first + i], page=1), modality="image") for i in range(500)]
+            store.add(entries, embeddings(tokens, dense))
+        store.optimize()
+        there = number
+        results.append(timed(arguments.folder, asked) | {"pages": number, "tokens a page": arguments.tokens})
+        told(f"{number:,} pages", results[-1])
         kept("curve", results)
 
 
@@ -439,7 +445,7 @@ def plot(arguments: argparse.Namespace) -> None:
         ("multi", "scan, second look, ranking", "o-"), ("a filter on 1 in 10", "the same, among 1 page in 10", "s--"), ("dense", "dense vectors alone", "^:")
     ):  # fmt: skip
         axes.plot([point["pages"] for point in points], [point[name] for point in points], style, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="pages of 256 tokens", ylabel="CPU milliseconds of one thread")
+    axes.set(xscale="log", yscale="log", xlabel=f"pages of {points[0]['tokens a page']} tokens", ylabel="CPU milliseconds of one thread")
     axes.set_xticks([point["pages"] for point in points], [f"{point['pages']:,}" for point in points])
     ticks = [2, 5, 10, 20, 50, 100, 200]
     axes.set_yticks(ticks, map(str, ticks))

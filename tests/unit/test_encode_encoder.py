@@ -532,3 +532,34 @@ def test_the_manifest_of_a_fixture_is_not_part_of_its_checkpoint() -> None:
     e = encoder.encode(["a", picture()], **PASSAGE)
     np.testing.assert_allclose(np.linalg.norm(e.dense, axis=1), 1, atol=1e-5)  # unit rows whatever the weights are
     np.testing.assert_allclose(np.linalg.norm(e.multi.data, axis=1), 1, atol=1e-5)
+
+
+def test_dense_vectors_come_in_the_precision_asked_for():
+    encoder, _ = encoder_of()
+    texts = ["one", "another text", "a third"]
+    whole = encoder.encode(texts, role="passage")
+    assert (whole.dense.dtype, whole.scales) == (np.float32, None)
+    halves = encoder.encode(texts, role="passage", precision="float16")
+    np.testing.assert_array_equal(halves.dense, whole.dense.astype(np.float16))
+    eighths = encoder.encode(texts, role="passage", precision="int8")
+    assert eighths.dense.dtype == np.int8
+    assert eighths.scales is not None
+    np.testing.assert_allclose(eighths.dense * eighths.scales[:, None], whole.dense, atol=float(eighths.scales.max()) * 0.5001)
+    bits = encoder.encode(texts, role="passage", precision="binary")
+    np.testing.assert_array_equal(np.unpackbits(bits.dense, axis=1, bitorder="little")[:, : whole.dense.shape[1]], whole.dense >= 0)
+    np.testing.assert_array_equal(bits.multi.data, whole.multi.data)
+    with pytest.raises(ValueError, match="float32, float16, int8, binary"):
+        encoder.encode(texts, role="passage", precision="int4")  # type: ignore[arg-type]
+
+
+def test_pictures_tell_where_their_cells_are_among_the_token_vectors():
+    encoder, tower = encoder_of()
+    given = encoder.encode(["a text", Image.new("RGB", (140, 84)), "another"], role="passage")
+    first, grid, last = given.grids
+    assert first is last is None
+    assert grid is not None
+    assert (grid.rows, grid.columns) == (84 // encoder.processor.rules.cell, 140 // encoder.processor.rules.cell)
+    (ids,) = [ids for each in tower.passes for ids in each if encoder.config.image_token_id in ids]
+    assert [i for i, one in enumerate(ids) if one == encoder.config.image_token_id] == list(
+        range(grid.first, grid.first + grid.rows * grid.columns)
+    )

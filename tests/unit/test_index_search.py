@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fake import FakeEncoder, vector
+from fake import FakeEncoder, count_lines, read_lines, vector
 from PIL import Image
 
-from unitower.errors import UnreadableFile
+from unitower.errors import IndexMismatch, UnreadableFile
 from unitower.index import Index
+from unitower.index.searching import MODES
 from unitower.index.snippet import LENGTH, STRETCH, snippet
 from unitower.scoring import maxsim
+from unitower.stores import open_store
 from unitower.types import Source
 
 
@@ -277,3 +280,128 @@ def test_a_long_text_of_query_words_is_answered_quickly() -> None:
     began = time.process_time()
     snippet("the rent of the house " * 20_000, "the rent of the house")
     assert time.process_time() - began < 3
+
+
+# Modes, conditions, files, near duplicates
+
+
+def test_each_mode_asks_for_its_own_signals(encoder: FakeEncoder) -> None:
+    index = filled(encoder)
+    signals = {mode: {signal for hit in index.search("rent is due", mode=mode) for signal in hit.found_by} for mode in MODES}
+    assert signals == {"auto": {"multi", "text"}, "multi": {"multi"}, "dense": {"dense"}, "text": {"text"}, "exact": {"multi"}}
+
+
+def test_words_are_looked_for_without_a_model(encoder: FakeEncoder) -> None:
+    index = filled(encoder)
+    calls = len(encoder.calls)
+    assert index.search("rent", mode="text")[0].source.path == "docs/lease.txt"
+    assert len(encoder.calls) == calls
+    with pytest.raises(ValueError, match="give the query as text"):
+        index.search(Path("docs/scan.png"), mode="text")
+
+
+def test_an_unknown_mode_or_group_and_weights_beside_a_mode_are_refused(encoder: FakeEncoder) -> None:
+    index = filled(encoder)
+    with pytest.raises(ValueError, match="auto, multi, dense, text, exact"):
+        index.search("rent", mode="fast")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="by 'file'"):
+        index.search("rent", group="folder")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="weights of its own"):
+        index.search("rent", mode="dense", weights={"text": 1})
+
+
+def test_a_condition_is_met_by_every_hit(encoder: FakeEncoder) -> None:
+    index = filled(encoder)
+    os.utime("docs/garden.txt", (0, 0))
+    write("docs/garden.txt", "The garden is watered in the evening, and the rent is due.")
+    os.utime("docs/garden.txt", (0, 0))
+    write("docs/tool.py", "def rent():\n    return 'the rent is due'\n")
+    index.add(["docs"])
+    paths = {
+        condition: {hit.source.path for hit in index.search("the rent is due", where=condition)}
+        for condition in ("kind = 'txt'", "modality = 'image'", "lang = 'python'", "modified < '1980-01-01'", "size between 40 and 45", "page = 1")
+    }
+    assert paths == {
+        "kind = 'txt'": {"docs/lease.txt", "docs/garden.txt", "docs/invoice.txt"},
+        "modality = 'image'": {"docs/scan.png"},
+        "lang = 'python'": {"docs/tool.py"},
+        "modified < '1980-01-01'": {"docs/garden.txt"},
+        "size between 40 and 45": {"docs/lease.txt"},
+        "page = 1": set(),
+    }
+    with pytest.raises(ValueError, match="no column 'author'"):
+        index.search("rent", where="author = 'me'")
+
+
+def test_hits_by_file_tell_the_best_place_what_matches_and_what_stands_beside(encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unitower.index.adding.read", read_lines)
+    monkeypatch.setattr("unitower.index.adding.count", count_lines)
+    write("docs/long.txt", "\n".join(["nothing here", "the rent is due", "other matters", "the rent", "rent again", "the end"]))
+    write("docs/short.txt", "a rent")
+    write("docs/none.txt", "all else")
+    index = Index.open(encoder=encoder)
+    index.add(["docs"])
+    hits = index.search("the rent is due", group="file", k=2)
+    assert [(hit.rank, hit.source.path, hit.source.page, hit.matches) for hit in hits] == [(1, "docs/long.txt", 2, 4), (2, "docs/short.txt", 1, 1)]
+    assert sorted(source.page or 0 for source in hits[0].others) == [4, 5, 6]  # they have words of the query
+    assert [source.page for source in hits[0].neighbours] == [1, 3]
+    assert hits[1].neighbours == ()
+
+
+def test_files_are_found_beyond_one_that_fills_the_list(encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unitower.index.adding.read", read_lines)
+    monkeypatch.setattr("unitower.index.adding.count", count_lines)
+    monkeypatch.setattr("unitower.index.searching.GROUPED_FROM", 3)
+    write("docs/long.txt", "\n".join(f"rent number {i}" for i in range(60)))
+    write("docs/short.txt", "the rent of a room in a house by the sea")
+    index = Index.open(encoder=encoder)
+    index.add(["docs"])
+    assert [hit.source.path for hit in index.search("rent number", group="file", k=2)] == ["docs/long.txt", "docs/short.txt"]
+
+
+def test_near_duplicates_are_told_with_the_best_of_them(encoder: FakeEncoder) -> None:
+    index = filled(encoder)
+    write("docs/copy.txt", "The rent is due on the first of the month.")
+    write("docs/nearly.txt", "The rent is due on the first of the month!")
+    picture("docs/scan copy.png", 3)
+    index.add(["docs"])
+    hits = index.search("the rent is due")
+    assert [hit.source.path for hit in hits if hit.modality == "text"][0] == "docs/copy.txt"
+    first = hits[0]
+    assert {source.path for source in first.copies} == {"docs/lease.txt", "docs/nearly.txt"}
+    (scan,) = [hit for hit in hits if hit.modality == "image"]
+    assert len(scan.copies) == 1
+    assert len(index.search("the rent is due", fold=False)) == len(hits) + 3
+    assert first.as_dict()["copies"] == [source.place for source in first.copies]
+
+
+def test_two_invoices_of_one_form_are_no_duplicates(encoder: FakeEncoder) -> None:
+    for number in (17, 18):
+        write(f"docs/{number}.txt", f"Invoice INV-2024-{number} of the company for twelve chairs and two tables, to be paid within thirty days of this date")
+    index = Index.open(encoder=encoder)
+    index.add(["docs"])
+    hits = index.search("invoice for chairs")
+    assert [hit.copies for hit in hits] == [(), ()]
+
+
+def test_as_many_hits_come_as_were_asked_for_although_duplicates_are_folded(encoder: FakeEncoder) -> None:
+    for i in range(12):
+        write(f"docs/{i}.txt", f"The rent of house {i // 3} is due.")
+    index = Index.open(encoder=encoder)
+    index.add(["docs"])
+    hits = index.search("the rent is due", k=4)
+    assert [len(hit.copies) for hit in hits] == [2, 2, 2, 2]
+
+
+def test_an_index_may_merge_token_vectors_and_remembers_it(encoder: FakeEncoder) -> None:
+    write("docs/a.txt", "one two three four five six seven eight")
+    with Index.open("pooled", encoder=encoder, pooling=2) as index:
+        index.add(["docs"])
+        assert index.search("five")[0].source.path == "docs/a.txt"
+    assert Index.open("pooled", encoder=encoder).manifest.pooling == 2
+    _, (tokens,) = open_store("lance:pooled/retrieval.lance").vectors(["docs/a.txt#L1-L1"])
+    assert len(tokens) == 4
+    with pytest.raises(IndexMismatch, match="pooling 2, not 3"):
+        Index.open("pooled", encoder=encoder, pooling=3)
+    with pytest.raises(ValueError, match="pooling is 9"):
+        Index.open("other", encoder=encoder, pooling=9)

@@ -419,8 +419,9 @@ def _folded(evidence: Evidence, found: Sequence[Found], *, k: int) -> list[Found
     common: two invoices of one form are no duplicates. Where neither has any, every token of each must have its like in the other: MaxSim
     of one with the other, and of the other with the one, over its number of tokens, is ALIKE or more.
     """
-    place = {id: position for position, id in enumerate(evidence.ids)} if len(found) > 64 else None
-    positions = np.array([place[one.id] if place else bisect_left(evidence.ids, one.id) for one in found], np.int64)
+    if not found:
+        return []
+    positions = np.array([bisect_left(evidence.ids, one.id) for one in found], np.int64)
     dense = _dense_of(evidence.scan(), positions)
     close = dense @ dense.T >= CLOSE
     kept: list[int] = []
