@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-from pages import DENSE, WIDTH, Pages
+from pages import DENSE, WIDTH, Pages  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 LETTERS = [f"p{i:06d}" for i in range(1_000_000)]
@@ -108,24 +108,38 @@ def kernels(arguments: argparse.Namespace) -> None:
         scan, rank = 5_000 * 256 * 24, 200 * 256 * 24 * WIDTH
         measured(
             f"Hamming scan of 5,000 pages, {kernel.name}",
-            lambda kernel=kernel: kernel.hamming(asked.signs, planes.signs, starts, lengths), work=scan, peak=distances * top, rounds=rounds,
+            lambda kernel=kernel: kernel.hamming(asked.signs, planes.signs, starts, lengths),
+            work=scan, peak=distances * top, rounds=rounds,
         )  # fmt: skip
         measured(
             f"int8 ranking of 200 pages, {kernel.name}",
             lambda kernel=kernel: kernel.best(asked, data, chosen() * size, lengths[:200]), work=rank, peak=products * top, rounds=rounds,
         )  # fmt: skip
-        measured(f"two bits, 1,000 pages, {kernel.name}", lambda kernel=kernel: kernel.coarse(asked, planes, starts[:1000], lengths[:1000]), rounds=rounds)
+        measured(
+            f"two bits, 1,000 pages, {kernel.name}",
+            lambda kernel=kernel: kernel.coarse(asked, planes, starts[:1000], lengths[:1000]),
+            rounds=rounds,
+        )
     halves = torch.from_numpy(tokens).bfloat16()
     in_torch = torch.from_numpy(query).bfloat16()
     measured(
         "torch bfloat16, 200 pages gathered",
-        lambda: (in_torch @ halves[torch.from_numpy(chosen())].reshape(-1, WIDTH).T).reshape(24, 200, 256).amax(2).float().sum(0), rounds=15,
+        lambda: (in_torch @ halves[torch.from_numpy(chosen())].reshape(-1, WIDTH).T).reshape(24, 200, 256).amax(2).float().sum(0),
+        rounds=15,
     )  # fmt: skip
-    measured("torch bfloat16, 200 pages, einsum", lambda: torch.einsum("tm,nsm->nts", in_torch, halves[torch.from_numpy(chosen())]).amax(2).float().sum(1), rounds=15)
-    del halves
+    measured(
+        "torch bfloat16, 200 pages, einsum",
+        lambda: torch.einsum("tm,nsm->nts", in_torch, halves[torch.from_numpy(chosen())]).amax(2).float().sum(1),
+        rounds=15,
+    )
     floats = torch.from_numpy(tokens)
-    measured("torch float32, 200 pages gathered", lambda: (torch.from_numpy(query) @ floats[torch.from_numpy(chosen())].reshape(-1, WIDTH).T).reshape(24, 200, 256).amax(2).sum(0))
-    measured("numpy float32, 200 pages gathered", lambda: (tokens[chosen()].reshape(-1, WIDTH) @ query.T).reshape(200, 256, 24).max(1).sum(1))
+    measured(
+        "torch float32, 200 pages gathered",
+        lambda: (torch.from_numpy(query) @ floats[torch.from_numpy(chosen())].reshape(-1, WIDTH).T).reshape(24, 200, 256).amax(2).sum(0),
+    )
+    measured(
+        "numpy float32, 200 pages gathered", lambda: (tokens[chosen()].reshape(-1, WIDTH) @ query.T).reshape(200, 256, 24).max(1).sum(1)
+    )
     measured("numpy float32, 5,000 pages", lambda: (tokens.reshape(-1, WIDTH) @ query.T).reshape(5_000, 256, 24).max(1).sum(1), rounds=2)
     best = min(results[name]["best"] for name in results if name.startswith("torch bfloat16"))
     ours = next((results[name]["best"] for name in results if name.startswith("int8 ranking")), None)
@@ -165,7 +179,9 @@ def peaks() -> tuple[float, float]:
 def embeddings(tokens: np.ndarray[Any, Any], dense: np.ndarray[Any, Any]) -> Any:
     from unitower.types import Embeddings, Fingerprint, Ragged
 
-    made_by = Fingerprint(model="m", revision="r", adapter="a", prompts={}, max_pixels=1, max_length=1, dense_width=DENSE, multi_width=WIDTH)
+    made_by = Fingerprint(
+        model="m", revision="r", adapter="a", prompts={}, max_pixels=1, max_length=1, dense_width=DENSE, multi_width=WIDTH
+    )
     ends = np.arange(0, len(tokens) * tokens.shape[1] + 1, tokens.shape[1])
     return Embeddings(dense=dense, multi=Ragged(tokens.reshape(-1, tokens.shape[2]), ends), fingerprint=made_by)
 
@@ -189,10 +205,14 @@ def fill(folder: Path, pages: Pages, number: int, *, queries: int) -> list[dict[
     scores = np.empty((len(asked), number), np.float32)
     for first in range(0, number, 500):
         tokens, dense = pages.block(first // 500, min(500, number - first))
-        entries = [Entry(id=LETTERS[first + i], source=Source(path=LETTERS[first + i], page=1), modality="image") for i in range(len(tokens))]
+        entries = [
+            Entry(id=LETTERS[first + i], source=Source(path=LETTERS[first + i], page=1), modality="image") for i in range(len(tokens))
+        ]
         store.add(entries, embeddings(tokens, dense))
         for i, one in enumerate(asked):
-            scores[i, first : first + len(tokens)] = (tokens.reshape(-1, WIDTH) @ one["tokens"].T).reshape(*tokens.shape[:2], -1).max(1).sum(1)
+            scores[i, first : first + len(tokens)] = (
+                (tokens.reshape(-1, WIDTH) @ one["tokens"].T).reshape(*tokens.shape[:2], -1).max(1).sum(1)
+            )
     for i, one in enumerate(asked):
         one["best"] = [LETTERS[p] for p in np.argsort(-scores[i], kind="stable")[:10]]
     began = time.process_time()
@@ -205,7 +225,10 @@ def search(arguments: argparse.Namespace) -> None:
     """Recall, time and memory of a store, measured in a process that has nothing else."""
     pages = Pages(arguments.kind)
     asked = fill(arguments.folder, pages, arguments.pages, queries=arguments.queries)
-    np.savez(arguments.folder.with_suffix(".npz"), asked=np.array(json.dumps([{**one, "tokens": one["tokens"].tolist(), "dense": one["dense"].tolist()} for one in asked])))
+    np.savez(
+        arguments.folder.with_suffix(".npz"),
+        asked=np.array(json.dumps([{**one, "tokens": one["tokens"].tolist(), "dense": one["dense"].tolist()} for one in asked])),
+    )
     command = [sys.executable, __file__, "measure", "--folder", str(arguments.folder), "--pages", str(arguments.pages)]
     result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
     size = sum(file.stat().st_size for file in arguments.folder.rglob("*") if file.is_file())
@@ -221,7 +244,9 @@ def measure(arguments: argparse.Namespace) -> None:
     print(json.dumps(measured_store(arguments.folder, asked, pages=arguments.pages)))
 
 
-def measured_store(folder: Path, asked: Sequence[dict[str, Any]], *, pages: int, modes: Sequence[str] = ("multi", "dense", "exact", "filtered")) -> dict[str, Any]:
+def measured_store(
+    folder: Path, asked: Sequence[dict[str, Any]], *, pages: int, modes: Sequence[str] = ("multi", "dense", "exact", "filtered")
+) -> dict[str, Any]:
     from unitower.stores import Query, open_store
 
     before = resident()
@@ -442,7 +467,9 @@ def plot(arguments: argparse.Namespace) -> None:
     points = json.loads((RESULTS / "search-curve.json").read_text(encoding="utf-8"))
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for name, label, style in (
-        ("multi", "scan, second look, ranking", "o-"), ("a filter on 1 in 10", "the same, among 1 page in 10", "s--"), ("dense", "dense vectors alone", "^:")
+        ("multi", "scan, second look, ranking", "o-"),
+        ("a filter on 1 in 10", "the same, among 1 page in 10", "s--"),
+        ("dense", "dense vectors alone", "^:"),
     ):  # fmt: skip
         axes.plot([point["pages"] for point in points], [point[name] for point in points], style, label=label)
     axes.set(xscale="log", yscale="log", xlabel=f"pages of {points[0]['tokens a page']} tokens", ylabel="CPU milliseconds of one thread")

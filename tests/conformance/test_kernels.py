@@ -1,4 +1,4 @@
-"""What every kernel must answer: the plain definition, and the numpy kernel to the last bit. The C code is compiled here, every path of it."""
+"""What every kernel must answer: the definition, and the numpy kernel to the last bit. The C code is compiled here, each path of it."""
 
 import importlib.util
 from pathlib import Path

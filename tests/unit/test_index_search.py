@@ -319,21 +319,23 @@ def test_a_condition_is_met_by_every_hit(encoder: FakeEncoder) -> None:
     index.add(["docs"])
     paths = {
         condition: {hit.source.path for hit in index.search("the rent is due", where=condition)}
-        for condition in ("kind = 'txt'", "modality = 'image'", "lang = 'python'", "modified < '1980-01-01'", "size between 40 and 45", "page = 1")
+        for condition in ("kind = 'txt'", "modality = 'image'", "lang = 'python'", "modified < '1980-01-01'", "size = 42", "page = 1")
     }
     assert paths == {
         "kind = 'txt'": {"docs/lease.txt", "docs/garden.txt", "docs/invoice.txt"},
         "modality = 'image'": {"docs/scan.png"},
         "lang = 'python'": {"docs/tool.py"},
         "modified < '1980-01-01'": {"docs/garden.txt"},
-        "size between 40 and 45": {"docs/lease.txt"},
+        "size = 42": {"docs/lease.txt"},
         "page = 1": set(),
     }
     with pytest.raises(ValueError, match="no column 'author'"):
         index.search("rent", where="author = 'me'")
 
 
-def test_hits_by_file_tell_the_best_place_what_matches_and_what_stands_beside(encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hits_by_file_tell_the_best_place_what_matches_and_what_stands_beside(
+    encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("unitower.index.adding.read", read_lines)
     monkeypatch.setattr("unitower.index.adding.count", count_lines)
     write("docs/long.txt", "\n".join(["nothing here", "the rent is due", "other matters", "the rent", "rent again", "the end"]))
@@ -342,7 +344,10 @@ def test_hits_by_file_tell_the_best_place_what_matches_and_what_stands_beside(en
     index = Index.open(encoder=encoder)
     index.add(["docs"])
     hits = index.search("the rent is due", group="file", k=2)
-    assert [(hit.rank, hit.source.path, hit.source.page, hit.matches) for hit in hits] == [(1, "docs/long.txt", 2, 4), (2, "docs/short.txt", 1, 1)]
+    assert [(hit.rank, hit.source.path, hit.source.page, hit.matches) for hit in hits] == [
+        (1, "docs/long.txt", 2, 4),
+        (2, "docs/short.txt", 1, 1),
+    ]
     assert sorted(source.page or 0 for source in hits[0].others) == [4, 5, 6]  # they have words of the query
     assert [source.page for source in hits[0].neighbours] == [1, 3]
     assert hits[1].neighbours == ()
@@ -366,7 +371,7 @@ def test_near_duplicates_are_told_with_the_best_of_them(encoder: FakeEncoder) ->
     picture("docs/scan copy.png", 3)
     index.add(["docs"])
     hits = index.search("the rent is due")
-    assert [hit.source.path for hit in hits if hit.modality == "text"][0] == "docs/copy.txt"
+    assert next(hit.source.path for hit in hits if hit.modality == "text") == "docs/copy.txt"
     first = hits[0]
     assert {source.path for source in first.copies} == {"docs/lease.txt", "docs/nearly.txt"}
     (scan,) = [hit for hit in hits if hit.modality == "image"]
@@ -377,7 +382,10 @@ def test_near_duplicates_are_told_with_the_best_of_them(encoder: FakeEncoder) ->
 
 def test_two_invoices_of_one_form_are_no_duplicates(encoder: FakeEncoder) -> None:
     for number in (17, 18):
-        write(f"docs/{number}.txt", f"Invoice INV-2024-{number} of the company for twelve chairs and two tables, to be paid within thirty days of this date")
+        write(
+            f"docs/{number}.txt",
+            f"Invoice INV-2024-{number} of the company for twelve chairs and two tables, to be paid within thirty days of this date",
+        )
     index = Index.open(encoder=encoder)
     index.add(["docs"])
     hits = index.search("invoice for chairs")

@@ -102,7 +102,9 @@ def test_a_filtered_search_gives_k_true_results(engine, tmp_path, monkeypatch):
     n = 400
     entries = [Entry(id=f"{i:03d}", source=Source(path=f"{'rare' if i % 8 == 0 else 'common'}/{i}"), modality="text") for i in range(n)]
     made = Embeddings(
-        dense=unit(rng.standard_normal((n, 4))), multi=Ragged(unit(rng.standard_normal((n * 5, 8))), np.arange(0, n * 5 + 1, 5)), fingerprint=MADE_BY
+        dense=unit(rng.standard_normal((n, 4))),
+        multi=Ragged(unit(rng.standard_normal((n * 5, 8))), np.arange(0, n * 5 + 1, 5)),
+        fingerprint=MADE_BY,
     )
     store, alone = open_store(f"{engine}:{tmp_path / 'all'}"), open_store(f"{engine}:{tmp_path / 'rare'}")
     store.add(entries, made)

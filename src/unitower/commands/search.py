@@ -22,7 +22,7 @@ def options(one: argparse.ArgumentParser) -> None:
         "--mode",
         choices=("auto", "multi", "dense", "text", "exact"),
         default="auto",
-        help="auto: vectors and words; multi, dense: one kind of vectors alone; text: words alone; exact: no shortcut (default: %(default)s)",
+        help="auto: vectors and words; multi, dense: one kind of vectors; text: words; exact: no shortcut (default: %(default)s)",
     )
     one.add_argument("--where", metavar="CONDITION", help="search only what meets it: \"lang = 'de' and path like 'reports/%%'\"")
     one.add_argument("--group", choices=("file",), help="file: one result for each file, with how much of it matches")

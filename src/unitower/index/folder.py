@@ -16,8 +16,8 @@ from unitower.index.keys import Keys
 from unitower.index.ledger import Ledger
 from unitower.index.manifest import FILE, Manifest, Model
 from unitower.index.reports import Progress, Status, Summary, told
-from unitower.index.shelves import Shelves
 from unitower.index.searching import Mode, Question, by_file, single, weights_of
+from unitower.index.shelves import Shelves
 from unitower.ingest import read
 from unitower.stores import Query
 from unitower.stores.where import parse

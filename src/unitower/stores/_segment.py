@@ -151,7 +151,8 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         rows, tokens, words, columns = (int(told[name]) for name in ("rows", "tokens", "words", "dense_columns"))
         shapes: list[tuple[npt.DTypeLike, tuple[int, ...]]] = [
-            ("<i8", (rows,)), ("<i8", (rows,)), ("<u8", (words, tokens)), ("<u8", (words, tokens)), ("<f4", (rows,)), ("<i1", (rows, columns))
+            ("<i8", (rows,)), ("<i8", (rows,)), ("<u8", (words, tokens)), ("<u8", (words, tokens)),
+            ("<f4", (rows,)), ("<i1", (rows, columns)),
         ]  # fmt: skip
         parts, place = [], first
         for dtype, shape in shapes:
@@ -163,5 +164,10 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
         return None
     lengths, offsets, signs, large, scales, dense = parts
     return Segment(
-        starts=np.cumsum(lengths) - lengths, lengths=lengths, offsets=offsets, planes=Planes(signs=signs, large=large), dense=dense, scales=scales
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+        offsets=offsets,
+        planes=Planes(signs=signs, large=large),
+        dense=dense,
+        scales=scales,
     )

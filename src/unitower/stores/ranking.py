@@ -256,11 +256,8 @@ def _candidates(
     """Positions to score by MaxSim, ascending: the best by two bits a number, by dense vectors and by words, fused."""
     scan, kernel = evidence.scan(), chosen_kernel()
     rankings: dict[str, _Ranking] = {} if by_words is None else {"text": by_words}
-    indexed = evidence.nearest(np.asarray(query.dense, np.float32), number=10 * LOOKED_AT) if _is_large(among, query) else None
-    if indexed is not None:
-        pool = np.intersect1d(indexed, among)
-    else:
-        pool = _scanned(scan, asked_for, among, number=max(LOOKED_AT, 2 * number))
+    indexed = _indexed(evidence, query, among)
+    pool = _scanned(scan, asked_for, among, number=max(LOOKED_AT, 2 * number)) if indexed is None else indexed
     if query.dense is not None:
         rankings["dense"] = _by_dense_codes(scan, query.dense, pool if indexed is not None else among, limit=max(NEAR, number))
     for ranking in rankings.values():
@@ -292,8 +289,13 @@ def _scanned(scan: Scan, asked_for: codes.QueryCode, among: Positions, *, number
     return among
 
 
-def _is_large(among: Positions, query: Query) -> bool:
-    return len(among) > SCANNED and query.dense is not None
+def _indexed(evidence: Evidence, query: Query, among: Positions) -> Positions | None:
+    """What the dense index puts forward where there are too many entries to scan; None where there is no need or no index."""
+    if len(among) <= SCANNED or query.dense is None:
+        return None
+    share = len(among) / len(evidence.ids)
+    found = evidence.nearest(np.asarray(query.dense, np.float32), number=int(10 * LOOKED_AT / share))
+    return None if found is None else np.intersect1d(found, among)
 
 
 def _by_dense_codes(scan: Scan, dense: Floats, among: Positions, *, limit: int) -> _Ranking:
