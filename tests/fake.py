@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from unitower.errors import UnreadableFile
-from unitower.types import Embeddings, Encodable, Fingerprint, Floats, Item, Ragged, Role, Source
+from unitower.types import Embeddings, Encodable, Fingerprint, Floats, Grid, Item, Ragged, Role, Source
 
 WIDTH = 32
 
@@ -78,7 +78,11 @@ class FakeEncoder:
         multi = [tokens_of(content, task=task) for content in contents]
         sums = [rows.sum(axis=0) for rows in multi]
         dense = np.array([row / np.linalg.norm(row) for row in sums], np.float32).reshape(-1, WIDTH)
-        return Embeddings(dense=dense, multi=Ragged.of(multi, width=WIDTH), fingerprint=self.fingerprint(task=task))
+        grids = tuple(None if isinstance(content, str) else Grid(rows=4, columns=4, first=0) for content in contents)
+        return Embeddings(dense=dense, multi=Ragged.of(multi, width=WIDTH), fingerprint=self.fingerprint(task=task), grids=grids)
+
+    def spans(self, text: str, *, task: str = "retrieval", role: Role) -> list[tuple[int, int]]:
+        return [match.span() for match in re.finditer(r"\w+", text)] or [(0, 0)]
 
     @property
     def encoded(self) -> list[str | Image.Image]:

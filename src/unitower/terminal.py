@@ -13,11 +13,13 @@ import shlex
 import sys
 import time
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import zip_longest
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
@@ -31,6 +33,8 @@ from unitower.types import Hit, Source
 
 if TYPE_CHECKING:
     from unitower.evaluation.runner import Progress as Evaluating
+    from unitower.index.doctor import Report
+    from unitower.index.tuning import Tuning
 
 T = TypeVar("T")
 
@@ -45,6 +49,9 @@ CALM_S = 10.0
 
 SKIPPED_TOLD = 10
 COPIES_TOLD = 3
+
+WORDS_TOLD = 12
+"""Words of a query whose share is told one by one."""
 
 
 class Plain(Console):
@@ -66,14 +73,19 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=not is_utf8, indent=2))
 
 
-def print_hits(hits: Sequence[Hit], *, query: str, task: str, folder: str) -> None:
-    """Two lines for each hit: rank, place, score and signals; then the snippet with the query's words marked."""
+def print_hits(hits: Sequence[Hit], *, query: str, task: str, folder: str, reasons: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Two lines for each hit: rank, place, score and signals; then the snippet with the query's words marked.
+
+    reasons  explanation of each hit, told after it
+    """
     out = console()
     words = asked(query).counts
-    for hit in hits:
-        if out.is_terminal and hit.rank > 1:
+    for hit, reason in zip_longest(hits, reasons):
+        if (out.is_terminal or reason) and hit.rank > 1:
             out.print()
         print_hit(hit, words=words, out=out)
+        if reason:
+            print_reason(reason, out=out)
     if not hits:
         what = "source code" if task == "code" else "anything that could answer"
         print(f"Nothing found: {printable(folder)} does not hold {what}.")
@@ -119,6 +131,29 @@ def listed(sources: Sequence[Source]) -> str:
     'page 3, page 5'
     """
     return ", ".join(printable(source.place.removeprefix(f"{source.path}, ")) for source in sources)
+
+
+def print_reason(reason: Mapping[str, Any], *, out: Console) -> None:
+    """What made the score of a hit: a bar for each word of the query, with what answers it; where the picture lies."""
+    names = [printable(word["word"]) for word in reason["words"][:WORDS_TOLD]]
+    longest = min(24, max(map(cell_len, names), default=0))
+    for name, word in zip(names, reason["words"], strict=False):
+        bar = "█" * round(20 * max(0.0, word["strength"]))
+        line = Text(f"{name}{' ' * (longest - cell_len(name))}  {word['strength']:5.2f} ")
+        line.append(f"{bar:<20}", style="cyan")
+        answer = f"row {word['cell'][0] + 1}, column {word['cell'][1] + 1}" if word["cell"] else ""
+        if word["there"]:
+            answer = f"“{printable(word['there'])}”" + (f", {answer}" if answer else "")
+        line.append(f"  {answer}".rstrip(), style="dim")
+        print_text(line, out=out, indent=4)
+    if len(reason["words"]) > WORDS_TOLD:
+        print_text(Text(f"and {counted(len(reason['words']) - WORDS_TOLD, 'more word')}"), out=out, indent=4)
+    if reason["matched"]:
+        print_text(Text(f"in the text: {printable(', '.join(reason['matched']))}"), out=out, indent=4)
+    if reason["picture"]:
+        print_text(Text(f"picture: {printable(reason['picture'])}"), out=out, indent=4)
+    elif reason["missing"]:
+        print_text(Text(f"no picture: {printable(reason['missing'])}"), out=out, indent=4)
 
 
 def marked(snippet: str, words: Collection[str]) -> Text:
@@ -185,6 +220,64 @@ def print_status(status: Status, *, folder: str) -> None:
         print(f"{name:<10} {value}")
     for path, reason in status.skipped:
         print(f"  {printable(path)}: {printable(reason)}")
+
+
+def print_report(report: Report) -> None:
+    """What `unitower doctor` found: a line for each check, what runs here, and what to do."""
+    from unitower.index.doctor import advice
+
+    out = console()
+    signs = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "dim")}
+    for check in report.checks:
+        sign, style = signs[check.ok]
+        line = Text(f"{sign} ", style=style)
+        line.append(f"{printable(check.name):<16} ", style="bold" if check.ok is False else "")
+        line.append(printable(check.told))
+        print_text(line, out=out, indent=19, first=0)
+    kernel = report.kernel
+    lines = {
+        "kernels": f"{kernel['name']}: 1,000 pages scanned in {kernel['scan_ms']} ms, 200 scored in {kernel['score_ms']} ms",
+        "versions": ", ".join(f"{name} {number}" for name, number in report.versions.items()),
+    }
+    if report.sizes:
+        parts = sorted(report.sizes.items(), key=lambda part: -part[1])
+        lines["size"] = f"{sum(report.sizes.values()) / 1e6:,.1f} MB: " + ", ".join(
+            f"{name} {size / 1e6:,.1f}" for name, size in parts if size >= 50_000
+        )
+    print()
+    for name, value in lines.items():
+        print_text(Text(f"  {name:<16} {value}"), out=out, indent=19, first=0)
+    print()
+    for todo in advice(report):
+        print_text(Text(f"→ {printable(todo)}", style="bold"), out=out, indent=2, first=0)
+    if report.ok:
+        print("Nothing is wrong." if report.sizes else "No index was looked at.")
+
+
+def print_tuning(tuning: Tuning) -> None:
+    """The settings that none beats in recall, size and time at once, with the one of now and the one to take."""
+    rows = [*tuning.frontier, *(one for one in (tuning.now, tuning.best) if one not in tuning.frontier)]
+    rows.sort(key=lambda one: (one.recall, -one.bytes_per_page))
+    print(f"{tuning.sampled:,} of {counted(tuning.pages, 'entry', 'entries')}, {counted(tuning.queries, 'query', 'queries')}.\n")
+    print("  dims  bits  pooling  candidates  kB/entry       ms  recall@10")
+    for one in rows:
+        setting = one.setting
+        mark = "  now" * (one == tuning.now) + "  recommended" * (one == tuning.best)
+        print(
+            f"{setting.dims:>6}{setting.bits:>6}{setting.pooling:>9}{setting.candidates:>12}{one.bytes_per_page / 1000:>10.1f}"
+            f"{one.ms:>9.2f}{one.recall:>11.3f}{mark}"
+        )
+    best = tuning.best
+    if best.recall < tuning.wanted:
+        print(f"\nNo setting reaches a recall of {tuning.wanted:g}; the one marked comes closest.")
+    less = 1 - best.bytes_per_page / tuning.now.bytes_per_page
+    what = [counted(best.setting.bits, "bit"), f"{best.setting.dims or 'no'} dense columns", f"pooling {best.setting.pooling}"]
+    size = f"{less:.0%} smaller than now" if less > 0.005 else "about as large as now"
+    print(f"\nTake {', '.join(what)}, and {tuning.candidates:,} candidates for all of your entries:")
+    print(f"{size}, recall {best.recall:.3f} (now {tuning.now.recall:.3f}).")
+    if best.setting.pooling != tuning.now.setting.pooling:
+        print(f"Pooling is chosen when an index is made: unitower index PATH --into DIR --pool {best.setting.pooling}")
+    print("`unitower search` scans 1 bit of everything and 2 bits of the best 1,000: the line marked now is the nearest to it.")
 
 
 class IndexProgress:

@@ -5,7 +5,7 @@ Everything here is plain data over numpy. A tower, a store, a reader and the com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overload
@@ -217,7 +217,7 @@ class Embeddings:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """One answer of a search.
+    """One answer of a search. `explain` tells what made its score.
 
     rank      1 is the best
     score     fused score; the higher the better, comparable within one search only
@@ -241,6 +241,20 @@ class Hit:
     matches: int = 1
     others: tuple[Source, ...] = ()
     neighbours: tuple[Source, ...] = ()
+    explainer: Callable[[], Explains] | None = field(default=None, repr=False, compare=False)
+
+    def explain(self) -> Explains:
+        """Which words of the query and which patches of the page, or words of the text, made the score.
+
+        `explain().save("why.png")` draws it over the page; `.words`, `.heat` and `.as_dict()` have the numbers. The file is read again
+        for the picture. ValueError for a hit that no index gave, or that was sent to another process.
+        """
+        if self.explainer is None:
+            raise ValueError(f"{self.id!r} cannot be explained: it does not come from a search of this process.")
+        return self.explainer()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "explainer": None}  # which holds an open index
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of `unitower search --json`: rank, score, id, path, page, lines, modality, snippet, copies, matches, others, neighbours.
@@ -261,6 +275,22 @@ class Hit:
             "others": [source.place for source in self.others],
             "neighbours": [source.place for source in self.neighbours],
         }
+
+
+class Explains(Protocol):
+    """What `Hit.explain` gives; `index.explaining.Explanation` is it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        ...
+
+    def picture(self) -> Image:
+        """The page under its heat. ValueError where there is no page."""
+        ...
+
+    def save(self, path: str | Path) -> None:
+        """Write `picture` as a PNG."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,6 +325,10 @@ class Encodes(Protocol):
 
     def encode(self, inputs: Sequence[Encodable], *, task: str = "retrieval", role: Role | None = None) -> Embeddings:
         """Vectors of the inputs, in their order."""
+        ...
+
+    def spans(self, text: str, *, task: str = "retrieval", role: Role) -> list[tuple[int, int]]:
+        """Where in a text the rows of its multi-vector stand: (first character, character after the last); (0, 0) for the prompt's."""
         ...
 
     @property

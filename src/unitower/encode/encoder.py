@@ -171,6 +171,11 @@ class Encoder:
 
     # ---- this project's way
 
+    def spans(self, text: str, *, task: str = "retrieval", role: Role) -> list[tuple[int, int]]:
+        """Where in a text the rows of its multi-vector stand: (first character, character after the last); (0, 0) for the prompt's rows."""
+        job = self._job(task, role, truncate_dim=None, max_length=None, max_pixels=None)
+        return self.processor.text_spans(text, prompt=job.task.prompt(role), max_length=job.max_length)
+
     def encode(
         self,
         inputs: Input | Iterable[Input],

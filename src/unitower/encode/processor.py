@@ -153,6 +153,15 @@ class Processor:
         """
         return self._ids((prompt + text) or " ")[: self.limit(max_length)]
 
+    def text_spans(self, text: str, *, prompt: str, max_length: int | None = None) -> list[tuple[int, int]]:
+        """Where in the text each of its `text_ids` stands: (first character, character after the last); (0, 0) for those of the prompt.
+
+        Tokens that are bytes of one character share its place.
+        """
+        read = self.tokenizer.encode(LONE_SURROGATE.sub("\ufffd", (prompt + text) or " "), add_special_tokens=False)
+        placed = [(max(0, start - len(prompt)), max(0, end - len(prompt))) for start, end in read.offsets]
+        return [(min(start, len(text)), min(end, len(text))) for start, end in placed[: self.limit(max_length)]]
+
     def between_markers(self, ids: list[int]) -> tuple[int, int] | None:
         """Where the first <|vision_start|> and <|vision_end|> stand, both included, if a text spells them in this order."""
         ends = [ids.index(one) for one in (self.config.vision_start_token_id, self.config.vision_end_token_id) if one in ids]

@@ -6,12 +6,15 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from unitower.errors import CheckpointError, IndexLocked, IndexMismatch, StoreError, UnreadableFile
 from unitower.index.adding import Adding
+from unitower.index.explaining import Explanation, explain
 from unitower.index.keys import Keys
 from unitower.index.ledger import Ledger
 from unitower.index.manifest import FILE, Manifest, Model
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".unitower"
 
-LEDGER = "files.sqlite3"
+LEDGER, LEDGER_CHECK = "files.sqlite3", "files.check"
 LOCK = "lock"
 HOLDER = "lock.holder"
 
@@ -198,9 +201,25 @@ class Index:
                 weights = self.encoder.fusion
         question = Question(query=asked, k=k, weights=weights, exact=mode == "exact", where=where, fold=fold)
         if group is None:
-            return single(store, question, words=words, shown=self._keys.shown)
-        with self._ledger() as ledger:
-            return by_file(store, question, words=words, shown=self._keys.shown, items=ledger.items)
+            hits = single(store, question, words=words, shown=self._keys.shown)
+        else:
+            with self._ledger() as ledger:
+                hits = by_file(store, question, words=words, shown=self._keys.shown, items=ledger.items)
+        return [replace(hit, explainer=partial(self._explain, hit, asked, task)) for hit in hits]
+
+    def _explain(self, hit: Hit, asked: Query, task: str) -> Explanation:
+        """Why a hit was found for a query."""
+        store = self._shelves.get(task)
+        entry = None if store is None else next(store.entries([hit.id]), None)
+        if store is None or entry is None:
+            raise StoreError(f"{hit.source.place} is no longer in the index.")
+        tokens = asked.tokens
+        if tokens is None:  # the search looked for words alone
+            tokens = self.encoder.encode([asked.text], task=task, role="query").multi[0]
+        path = self._keys.path(entry.source.path)
+        return explain(
+            entry, hit.source.place, path=path, store=store, encoder=self.encoder, task=task, query=replace(asked, tokens=tokens)
+        )
 
     def forget(self, paths: Paths) -> int:
         """Take files, or all files beneath folders, out of the index, whether they are still on disk or not. Returns how many.
@@ -239,7 +258,8 @@ def make(folder: Path, encoder: Encodes, *, pooling: int = 1) -> None:
     """Make an empty index. index.json comes last: until it is there, there is no index."""
     manifest = Manifest.of(encoder, pooling=pooling)
     others = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    ours = {LOCK, HOLDER, LEDGER, f"{LEDGER}-journal", f"{FILE}.new"}  # what a killed start may have left
+    # what a killed start may have left
+    ours = {LOCK, HOLDER, LEDGER, f"{LEDGER}-journal", LEDGER_CHECK, f"{LEDGER_CHECK}.new", f"{FILE}.new"}
     if folder.exists() and (not folder.is_dir() or (FILE not in others and others - ours)):
         raise ValueError(f"{folder} is no index and not empty: name a new or an empty folder for the index.")
     try:
@@ -263,12 +283,13 @@ def writing(folder: Path) -> Iterator[None]:
     lock, holder = FileLock(folder / LOCK), folder / HOLDER
     try:
         lock.acquire(timeout=LOCK_WAIT_S)
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
     except Timeout as error:
         raise IndexLocked(f"{folder} is being written to by {held_by(holder)}. Run again when that has ended.") from error
     except OSError as error:
         raise StoreError(f"{folder} cannot be written to: {error.strerror}.") from error
     try:
+        with suppress(OSError):  # on a full disk the holder goes unnamed
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
         lock.release()
@@ -277,7 +298,7 @@ def writing(folder: Path) -> Iterator[None]:
 def held_by(holder: Path) -> str:
     """Who has the lock, as it wrote it down."""
     try:
-        return holder.read_text(encoding="utf-8") or "another process"
+        return holder.read_text(encoding="utf-8", errors="replace") or "another process"
     except OSError:
         return "another process"
 

@@ -8,13 +8,20 @@ The ledger is written around every change of the stores, so that after a kill it
 
 A rollback journal with full sync, not WAL: one writer, one short transaction before and after each batch, readers wait for
 milliseconds at most, and the folder can be copied, or lie on a network disk, as plain files.
+
+sqlite keeps no checksums. When a writer closes the ledger it writes down the hash of its content (`files.check`), and with it sqlite's
+count of transactions; whoever opens the ledger at that count compares. After a kill the counts differ, and only the structure of the
+file can be checked.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,6 +119,7 @@ class Ledger:
         if not create and not path.exists():
             raise StoreError(f"{path} is missing, and with it what was read. Delete the folder {path.parent} and index again.")
         self.path = path
+        self._written = create
         with self._translated():
             self._db = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
             try:
@@ -120,7 +128,8 @@ class Ledger:
                 if create:
                     self._db.executescript(SCHEMA)
                 self._db.execute("SELECT count(*) FROM files WHERE number < 0")  # the first look at the file tells whether it is a ledger
-            except sqlite3.Error:
+                self._compare()
+            except BaseException:
                 self._db.close()
                 raise
 
@@ -131,7 +140,43 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        self._db.close()
+        """Let go of the file; after a change, write down the hash of its content."""
+        try:
+            if self._written and self.path.exists():
+                with suppress(OSError, sqlite3.Error):  # on a full disk the former stays, of fewer transactions
+                    write_whole(self._check, json.dumps(written_down(fingerprint(self._db.serialize()))))
+                self._written = False
+        finally:
+            self._db.close()
+
+    def faults(self) -> list[str]:
+        """What sqlite finds wrong in the structure of the file, a line for each; empty where all is well."""
+        with self._translated():
+            found = [str(line) for (line,) in self._db.execute("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else [f"{self.path.name}: {line}" for line in found]
+
+    @property
+    def _check(self) -> Path:
+        return self.path.with_suffix(".check")
+
+    def _compare(self) -> None:
+        """Compare the content with the hash written down, or at least look at its structure. StoreError if it has changed."""
+        try:
+            known = json.loads(self._check.read_bytes())
+            counted = known["transactions"], known["sha256"]
+            if known != written_down({"transactions": counted[0], "sha256": counted[1]}):
+                raise ValueError("it is not what was written")
+        except FileNotFoundError:
+            counted = None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self._check} is damaged ({error}). Delete it: the ledger is then checked without it.") from error
+        now = fingerprint(self._db.serialize())
+        if counted == (now["transactions"], now["sha256"]):
+            return
+        if counted and counted[0] == now["transactions"]:
+            raise sqlite3.DatabaseError("its content is not what was written")
+        if found := self.faults():
+            raise sqlite3.DatabaseError(found[0])
 
     # What is known
 
@@ -250,10 +295,12 @@ class Ledger:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._translated():
             self._db.execute("BEGIN IMMEDIATE")
+            self._written = True
             try:
                 yield self._db
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # sqlite has rolled back by itself where the disk is full
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
 
@@ -263,9 +310,34 @@ class Ledger:
             yield
         except sqlite3.DatabaseError as error:
             # Locked, read-only, disk full: the file itself is sound. A bare SQLITE_ERROR is a missing table or column.
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
                 raise StoreError(f"{self.path}: {error}. Check that the disk has room and may be written to.") from error
             raise StoreError(f"{self.path} is damaged ({error}). Delete the folder {self.path.parent} and index again.") from error
+
+
+def fingerprint(content: bytes) -> dict[str, Any]:
+    """The number of transactions that an sqlite file counts, and the hash of its content. sqlite3.DatabaseError if its header is damaged.
+
+    Source: sqlite.org/fileformat, 1.3: the count stands at byte 24, and after every transaction of a rollback journal again at byte 92.
+    """
+    if content[24:28] != content[92:96]:
+        raise sqlite3.DatabaseError("its header is not what was written")
+    return {"transactions": int.from_bytes(content[24:28], "big"), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def written_down(values: dict[str, Any]) -> dict[str, Any]:
+    """A fingerprint as it is kept: with a check of its own, so that damage to it is not taken for damage to the ledger."""
+    return {**values, "check": hashlib.sha256(json.dumps(values).encode()).hexdigest()}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file whole or not at all."""
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _stamp(file: File) -> tuple[int | None, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -70,13 +71,14 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write index.json whole or not at all, also when the power fails."""
-        values = {
+        values: dict[str, Any] = {
             "format": FORMAT,
             "codes": codes.parameters(),
             "pooling": self.pooling,
             "model": {"name": self.model.name, "revision": self.model.revision},
             "fingerprints": {task: fingerprint.as_dict() for task, fingerprint in self.fingerprints.items()},
         }
+        values["check"] = check(values)
         temporary = folder / f"{FILE}.new"
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(values, file, ensure_ascii=False, indent=2)
@@ -96,7 +98,10 @@ class Manifest:
         path = folder / FILE
         try:
             values: Any = json.loads(path.read_bytes())
-            version = values["format"]
+            version, known = values["format"], values.pop("check", None)
+            # Other formats may have no check; where there is one, a flipped bit is not taken for another format.
+            if (known is not None or version == FORMAT) and known != check(values):
+                raise ValueError("its content is not what was written")
             if version == FORMAT:
                 model = Model(name=str(values["model"]["name"]), revision=str(values["model"]["revision"]))
                 fingerprints = {str(task): Fingerprint.from_dict(fields) for task, fields in values["fingerprints"].items()}
@@ -120,6 +125,11 @@ class Manifest:
                 "Use the unitower that made it, or index again into another folder: --into DIR."
             )
         return cls(model=model, fingerprints=fingerprints, pooling=pooling)
+
+
+def check(values: Mapping[str, Any]) -> str:
+    """What tells a changed manifest from the one that was written."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def loadable(name: str) -> str:

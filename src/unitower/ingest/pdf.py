@@ -56,6 +56,19 @@ def read(path: Path, *, key: str, start: int = 0, passed_over: Callable[[str], N
             )
 
 
+def words(path: Path, part: int) -> list[tuple[str, tuple[float, float, float, float]]]:
+    """The words of a page's text layer with their boxes (left, top, right, bottom), in pixels of its picture; none where that fails.
+
+    Words are as the page has them: with the hyphens of their line ends, and not put in order.
+    """
+    with _worker(path) as worker:
+        try:
+            found, _ = worker.ask({"path": os.path.abspath(path), "words_of": part})
+        except Died:
+            return []
+    return [(word, (left, top, right, bottom)) for word, left, top, right, bottom in found.get("words", [])]
+
+
 def count(path: Path) -> int:
     """Number of pages."""
     with _worker(path) as worker:

@@ -1,14 +1,16 @@
 """The confined process that draws the pages of a PDF; `pdf` asks.
 
 {"path": path} is answered by {"pages": 3, "title": "..."}; {"path": path, "page": 0} by {"width", "height", "stride", "text_bytes"} and
-a payload of the text layer in UTF-8 and stride x height bytes of BGR. The document stays open. A failure has PDFium's number as "code".
+a payload of the text layer in UTF-8 and stride x height bytes of BGR. {"path": path, "words_of": 0} is answered by {"words": [[word,
+left, top, right, bottom], ...]} in pixels of that picture. The document stays open. A failure has PDFium's number as "code".
 """
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from unitower.ingest.confined import Payload, serve
 from unitower.ingest.picture import bounded_size
@@ -30,6 +32,8 @@ class Pages:
     def answer(self, question: dict[str, Any], _: memoryview) -> tuple[dict[str, Any], Sequence[Payload]]:
         if self.pdf is None or self.drawn == REOPENED_EVERY:
             self.open(question["path"])
+        if "words_of" in question:
+            return {"words": _words(self.pdf, question["words_of"])}, []
         if "page" not in question:
             return {"pages": len(self.pdf), "title": self.pdf.get_metadata_value("Title")}, []
         self.drawn += 1
@@ -70,6 +74,61 @@ def _drawn(pdf: Any, index: int) -> tuple[dict[str, Any], Sequence[Payload]]:
         {"width": bitmap.width, "height": bitmap.height, "stride": bitmap.stride, "text_bytes": len(text)},
         [text, memoryview(bitmap.buffer)],
     )
+
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+
+def _words(pdf: Any, index: int) -> list[tuple[str, float, float, float, float]]:
+    """The words of the text layer, in its order, with their boxes in pixels of the page as it is drawn: left, top, right, bottom. A word
+    that goes on in another line is two; what lies beside the page is left out."""
+    page = _flat_page(pdf, index)
+    try:
+        scale = scale_of(*page.get_size())
+        size = [math.ceil(side * scale) for side in page.get_size()]
+        textpage = page.get_textpage()
+        try:
+            words: list[tuple[str, Box]] = []  # boxes in points from the lower left: left, bottom, right, top
+            ended = True
+            for place in range(textpage.count_chars()):
+                character = textpage.get_text_range(place, 1)
+                if not character.strip() or unicodedata.category(character[0]) in ("Cc", "Cn"):
+                    ended = True
+                    continue
+                left, bottom, right, top = textpage.get_charbox(place, loose=True)
+                if not ended:
+                    word, box = words.pop()
+                    if top < box[1] and left < box[0]:  # the next line begins
+                        words.append((word, box))
+                        ended = True
+                    else:
+                        words.append((word + character, (min(left, box[0]), min(bottom, box[1]), max(right, box[2]), max(top, box[3]))))
+                if ended:
+                    words.append((character, (left, bottom, right, top)))
+                    ended = False
+        finally:
+            textpage.close()
+        drawn = [(word, _pixels(page, size, box)) for word, box in words]
+        return [(word, *box) for word, box in drawn if box[0] < size[0] and box[1] < size[1] and min(box[2:]) > 0]
+    finally:
+        page.close()
+
+
+def _pixels(page: Any, size: Sequence[int], box: Box) -> Box:
+    """A box on the page, in points from the lower left, in pixels of its picture: cropped and turned like that."""
+    (x0, y0), (x1, y1) = (_pixel(page, size, x, y) for x, y in (box[:2], box[2:]))
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+
+
+def _pixel(page: Any, size: Sequence[int], x: float, y: float) -> tuple[float, float]:
+    import ctypes
+
+    import pypdfium2.raw as pdfium
+
+    across, down = ctypes.c_int(), ctypes.c_int()
+    # PDFium gives whole pixels; asked for a picture sixteen times as large, it gives sixteenths.
+    pdfium.FPDF_PageToDevice(page, 0, 0, 16 * size[0], 16 * size[1], 0, x, y, across, down)
+    return across.value / 16, down.value / 16
 
 
 def _flat_page(pdf: Any, index: int) -> Any:

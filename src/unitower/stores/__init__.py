@@ -110,6 +110,10 @@ class Store(Protocol):
         """Ids of entries whose token vectors are not those that were stored. Reads everything."""
         ...
 
+    def faults(self) -> list[str]:
+        """What is not as it was written, a line for each file, every byte read; empty where all is well, or nothing lies on a disk."""
+        ...
+
     def optimize(self) -> None:
         """Bring indexes up to date and merge small pieces; never changes what a search answers."""
         ...

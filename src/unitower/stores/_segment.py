@@ -10,6 +10,7 @@ has a checksum over all of it: one that is stale, cut off or damaged is not used
     body, from the next multiple of 4096, each part from a multiple of 64
         lengths    int64 [rows], tokens of each row; 0 for one that was deleted before
         offsets    int64 [rows], where the row's packed token vectors stand in its data file; -1 where they do not in one piece
+        crcs       int64 [rows], crc32 of the row's packed token vectors
         signs      uint64 [W, tokens]
         large      uint64 [W, tokens]
         scales     float32 [rows]
@@ -28,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -47,12 +48,14 @@ class Segment:
 
     starts, lengths  int64 [rows], where a row's tokens begin in the planes, and how many they are
     offsets          int64 [rows], where its packed token vectors can be read, -1 where they have to be asked for
+    crcs             int64 [rows], crc32 of its packed token vectors, to be compared when they are read
     dense            int8 [rows, D] and their scales float32 [rows]
     """
 
     starts: Int64s
     lengths: Int64s
     offsets: Int64s
+    crcs: Int64s
     planes: Planes
     dense: Int8s
     scales: Floats
@@ -62,7 +65,7 @@ class Segment:
         return sum(part.nbytes for part in self.body())
 
     def body(self) -> list[npt.NDArray[Any]]:
-        return [self.lengths, self.offsets, self.planes.signs, self.planes.large, self.scales, self.dense]
+        return [self.lengths, self.offsets, self.crcs, self.planes.signs, self.planes.large, self.scales, self.dense]
 
 
 class Making:
@@ -76,6 +79,7 @@ class Making:
             starts=np.cumsum(lengths) - lengths,
             lengths=lengths,
             offsets=np.full(len(lengths), -1, np.int64),
+            crcs=np.zeros(len(lengths), np.int64),
             planes=Planes(signs=np.zeros((words, total), np.uint64), large=np.zeros((words, total), np.uint64)),
             dense=np.zeros((len(lengths), codes.padded(dense_width)), np.int8),
             scales=np.zeros(len(lengths), np.float32),
@@ -91,6 +95,7 @@ class Making:
             for row, one in zip(rows.tolist(), packed, strict=True):
                 made.offsets[row] = at = file.find(bytes(one), self._looked_at)
                 self._looked_at = at + len(one) if at >= 0 else self._looked_at
+        made.crcs[rows] = [zlib.crc32(memoryview(cast(Any, one))) for one in packed]
         matrices = [codes.codes_of(one, self.width)[0] for one in packed]
         if [len(one) for one in matrices] != made.lengths[rows].tolist():
             raise ValueError("the token vectors of a row are not as many as it says")
@@ -151,8 +156,7 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         rows, tokens, words, columns = (int(told[name]) for name in ("rows", "tokens", "words", "dense_columns"))
         shapes: list[tuple[npt.DTypeLike, tuple[int, ...]]] = [
-            ("<i8", (rows,)), ("<i8", (rows,)), ("<u8", (words, tokens)), ("<u8", (words, tokens)),
-            ("<f4", (rows,)), ("<i1", (rows, columns)),
+            *[("<i8", (rows,))] * 3, ("<u8", (words, tokens)), ("<u8", (words, tokens)), ("<f4", (rows,)), ("<i1", (rows, columns))
         ]  # fmt: skip
         parts, place = [], first
         for dtype, shape in shapes:
@@ -162,11 +166,12 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    lengths, offsets, signs, large, scales, dense = parts
+    lengths, offsets, crcs, signs, large, scales, dense = parts
     return Segment(
         starts=np.cumsum(lengths) - lengths,
         lengths=lengths,
         offsets=offsets,
+        crcs=crcs,
         planes=Planes(signs=signs, large=large),
         dense=dense,
         scales=scales,

@@ -11,8 +11,10 @@ What is special:
   query's words; rows it does not cover yet are found as well. The scores are ours: Lance computes BM25 per index partition,
   so that its scores, and with them the order, depend on how the rows were added. Here a killed and resumed index answers
   like an unbroken one.
-- Readers follow the writer: each search asks for the latest version (0.1 ms). If files went away while it read, because another
+- Readers follow the writer: each search looks whether there is a new seal (0.01 ms). If files went away while it read, because another
   process compacted, it reads again from the new version. `optimize` may therefore delete old versions at once.
+- A commit counts once it is sealed (`stores/_seal.py`): flushed to the disk, with the hash of each of its files. Readers read the
+  sealed version; what a killed writer left beyond it is taken away by the next.
 - One writer at a time (the index holds a lock). Not fork-safe: Lance runs threads, so open a store after forking, or spawn.
 
 On disk, `FORMAT` 2: the columns of `_schema`; the dataset's metadata holds the format, the width of the token vectors and the rules of
@@ -25,6 +27,7 @@ import json
 import mmap
 import os
 import re
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -45,6 +48,8 @@ from unitower.codes import Int64s
 from unitower.errors import StoreError
 from unitower.stores import Entry, Found, Query
 from unitower.stores._batch import Kept, digest, kept
+from unitower.stores._seal import NAME as SEAL
+from unitower.stores._seal import Seal, damaged
 from unitower.stores._segment import Making, Segment, read, write
 from unitower.stores.ranking import SCANNED, Matches, Pages, Positions, Scan, cosines, search
 from unitower.stores.where import arrays
@@ -67,6 +72,9 @@ READ_ROWS = 256
 
 LISTED_ROWS = 2_048
 """Entries in memory at once while they are listed."""
+
+LAST_VERSION = 2**64 - 1
+"""Lance calls the manifest of a version by its distance from this, so that the latest stands first in a listing."""
 
 ATTEMPTS = 5
 """Versions that are tried before a reader gives up. Each has to be replaced and deleted within the milliseconds of one search."""
@@ -93,6 +101,8 @@ class LanceStore:
         self.folder = folder
         self._opened = _Opened()
         self._held = _Snapshot(folder, None, self._opened)
+        self._seal = Seal()
+        self._stamp: tuple[int, int, int] | None = (0, 0, 0)  # of the seal that is held; None: there is no store
         self._known: tuple[int, set[str]] = (0, set())  # version, its ids: kept up while writing, so that no commit reads them anew
         self._read(lambda snapshot: snapshot.version)  # a folder that cannot be read is told now, not at the first search
 
@@ -101,6 +111,7 @@ class LanceStore:
         if not batch:
             return
         with _border(self.folder, "written"):
+            self._take_back()
             self._prepare(dense_width=len(batch[0].dense), token_width=batch[0].token_width)
             known = self._known_ids()
             dataset = self._latest().copy()
@@ -112,6 +123,7 @@ class LanceStore:
                 self._merge(dataset, merge, table, {"num_updated_rows": replaced, "num_inserted_rows": len(batch) - replaced})
             else:
                 dataset = lance.write_dataset(table, dataset, mode="append")
+            self._commit(dataset)
         known |= {one.entry.id for one in batch}
         self._remember(known, before=before, now=dataset.version)
 
@@ -121,10 +133,12 @@ class LanceStore:
         if not gone:
             return 0
         with _border(self.folder, "written"):
+            self._take_back()
             dataset = self._latest().copy()
             before = dataset.version
             table = pa.table({"id": pa.array([_encoded(id) for id in sorted(gone)], pa.string())})
             self._merge(dataset, dataset.merge_insert("id").when_matched_delete(), table, {"num_deleted_rows": len(gone)})
+            self._commit(dataset)
         known -= gone
         self._remember(known, before=before, now=dataset.version)
         return len(gone)
@@ -158,6 +172,7 @@ class LanceStore:
             return
         known = self._known_ids()
         with _border(self.folder, "written"):
+            self._take_back()
             dataset = self._latest().copy()
             # The indexes first: compaction merges fragments only where all of them are indexed or none is.
             names = [index.name for index in dataset.describe_indices()]
@@ -167,6 +182,7 @@ class LanceStore:
                     "dense", "IVF_HNSW_SQ", name=DENSE_INDEX, metric="cosine", num_partitions=max(1, len(known) // 100_000)
                 )
             dataset.optimize.compact_files(target_rows_per_fragment=FRAGMENT_ROWS, batch_size=READ_ROWS)
+            self._commit(dataset)  # the old goes once the new is on the disk
             dataset.cleanup_old_versions(older_than=timedelta(0))
         self._known = (dataset.version, known)
         snapshot = self._latest()
@@ -177,26 +193,53 @@ class LanceStore:
     def __len__(self) -> int:
         return self._read(lambda snapshot: len(snapshot.ids))
 
+    def faults(self) -> list[str]:
+        try:
+            self._latest(anew=True)
+            return self._seal.faults(self.folder, full=True)
+        except StoreError as error:
+            return [str(error)]
+
     def _read(self, question: Callable[[_Snapshot], Answer]) -> Answer:
         """The answer of the latest version; if that went away while it was read, of the one that took its place."""
         for attempt in range(ATTEMPTS - 1):
+            before = _stamp(self.folder)
             try:
                 return question(self._latest(anew=attempt > 0))
             except StoreError:
-                continue
+                if _stamp(self.folder) == before:  # nobody wrote meanwhile: it is damaged
+                    raise
         return question(self._latest(anew=True))
 
     def _latest(self, *, anew: bool = False) -> _Snapshot:
-        """The latest version: the one held, if it still is."""
+        """The sealed version: the one held, if it still is. StoreError if any of its files is not as it was sealed."""
         with _border(self.folder, "read"):
-            held = self._held.dataset
-            if not _has_versions(self.folder):
-                self._held = _Snapshot(self.folder, None, self._opened)
-            elif held is None or anew:
-                self._held = _Snapshot(self.folder, lance.dataset(str(self.folder)), self._opened)
-            elif (latest := held.latest_version) != self._held.version:
-                self._held = _Snapshot(self.folder, held.checkout_version(latest), self._opened)
+            stamp = _stamp(self.folder)
+            if stamp == self._stamp and not anew:
+                return self._held
+            seal = Seal.read(self.folder)
+            if seal is None and _versions(self.folder):
+                _Snapshot(self.folder, lance.dataset(str(self.folder)), self._opened)  # tells of another format
+                raise StoreError(damaged(self.folder, [f"{SEAL} is missing"]))
+            self._seal = seal or Seal()
+            if faults := self._seal.faults(self.folder):
+                raise StoreError(damaged(self.folder, faults))
+            dataset = lance.dataset(str(self.folder), version=self._seal.version) if self._seal.version else None
+            self._held, self._stamp = _Snapshot(self.folder, dataset, self._opened), stamp
         return self._held
+
+    def _commit(self, dataset: Any) -> None:
+        """Seal the version that was just written: from now on it has happened."""
+        self._seal = self._seal.next(self.folder, version=dataset.version, names=_files(self.folder, dataset))
+        self._seal.write(self.folder)
+        self._held, self._stamp = _Snapshot(self.folder, dataset, self._opened), _stamp(self.folder)
+
+    def _take_back(self) -> None:
+        """Remove the versions beyond the seal: their writer was stopped before they had happened."""
+        sealed = self._latest().version
+        for version, path in sorted(_versions(self.folder).items(), reverse=True):
+            if version > sealed:
+                path.unlink()
 
     def _known_ids(self) -> set[str]:
         latest = self._latest()
@@ -208,10 +251,13 @@ class LanceStore:
     def _prepare(self, *, dense_width: int, token_width: int) -> None:
         """Make the columns and the word index, empty, so that each `add` after it is one commit.
 
-        A process killed here leaves no dataset, or an empty one without the index; both are completed by the next.
+        A process killed here leaves a seal of nothing, or an empty dataset without the index; both are completed by the next.
         """
         if self._latest().dataset is None:
-            lance.write_dataset(_schema(dense_width, token_width).empty_table(), str(self.folder), mode="create")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self._stamp is None:
+                Seal().write(self.folder)  # first, so that a store without a seal is always a damaged one
+            self._commit(lance.write_dataset(_schema(dense_width, token_width).empty_table(), str(self.folder), mode="create"))
         dataset = self._latest().copy()
         if all(index.name != WORD_INDEX for index in dataset.describe_indices()):
             dataset.create_scalar_index(
@@ -226,15 +272,14 @@ class LanceStore:
                 remove_stop_words=False,
                 ascii_folding=False,
             )
+            self._commit(dataset)
 
     def _merge(self, dataset: Any, merge: Any, table: pa.Table, expected: Mapping[str, int]) -> None:
-        """One commit that changes exactly as many rows as expected, or none."""
-        before = dataset.version
+        """Change exactly as many rows as expected, or StoreError; what is not sealed after it has not happened."""
         counts = merge.execute(table)
         if wrong := {name: counts[name] for name, number in expected.items() if counts[name] != number}:
             # Upserts have passed over rows without an error (lancedb #3177, #3515), if with an index on the key, which is not made here.
-            former: Any = lance.dataset(str(self.folder), version=before)
-            former.restore()
+            self._known = (0, set())
             raise StoreError(f"{self.folder}: the change was taken back, because {wrong} rows were changed instead of {dict(expected)}.")
 
 
@@ -449,9 +494,13 @@ class _Snapshot:
             own = np.flatnonzero(of == number)
             if file is None or (offsets[rows[own]] < 0).any():
                 return None
-            for offset, start, size in zip(offsets[rows[own]].tolist(), starts[own].tolist(), sizes[own].tolist(), strict=True):
+            crcs = scan.segments[number].crcs
+            whole = (offsets[rows[own]].tolist(), starts[own].tolist(), sizes[own].tolist(), crcs[rows[own]].tolist())
+            for offset, start, size, crc in zip(*whole, strict=True):
                 if os.preadv(file.fileno(), [room[start : start + size]], offset) != size:
                     return None
+                if zlib.crc32(room[start : start + size]) != crc:
+                    raise StoreError(damaged(self.folder, [f"data/{self._names[number]}.lance has changed since it was written"]))
         return Pages(data=data, starts=starts, lengths=lengths)
 
     def _asked_pages(self, positions: Positions) -> Pages:
@@ -716,13 +765,34 @@ def _decoded(name: str) -> str:
     return re.sub(f"{_ESCAPE}([0-9a-f]{{4}})", lambda code: chr(int(code[1], 16)), name) if _ESCAPE in name else name
 
 
-def _has_versions(folder: Path) -> bool:
-    """Whether a dataset was ever committed there; a process killed while it made one leaves only data."""
+def _versions(folder: Path) -> dict[int, Path]:
+    """The versions that were ever committed there and not removed since, with their manifests."""
     try:
         with os.scandir(folder / "_versions") as files:
-            return any(file.name.endswith(".manifest") for file in files)
+            paths = [Path(file.path) for file in files if file.name.endswith(".manifest")]
     except FileNotFoundError:
-        return False
+        return {}
+    return {LAST_VERSION - int(path.stem): path for path in paths}
+
+
+def _files(folder: Path, dataset: Any) -> list[str]:
+    """Names of the files that the version of a dataset is made of."""
+    names = [_versions(folder)[dataset.version].relative_to(folder).as_posix()]
+    for fragment in dataset.get_fragments():
+        names += [f"data/{file.path}" for file in fragment.data_files()]
+        names += [deletions] if (deletions := fragment.deletion_file()) else []
+    for segment in (segment for index in dataset.describe_indices() for segment in index.segments):
+        names += [path.relative_to(folder).as_posix() for path in (folder / "_indices" / str(segment.uuid)).rglob("*") if path.is_file()]
+    return names
+
+
+def _stamp(folder: Path) -> tuple[int, int, int] | None:
+    """Tells one seal from the next without reading it; None where there is none."""
+    try:
+        status = (folder / SEAL).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @contextmanager
