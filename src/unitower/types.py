@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overload, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -327,10 +327,6 @@ class Encodes(Protocol):
         """Vectors of the inputs, in their order."""
         ...
 
-    def spans(self, text: str, *, task: str = "retrieval", role: Role) -> list[tuple[int, int]]:
-        """Where in a text the rows of its multi-vector stand: (first character, character after the last); (0, 0) for the prompt's."""
-        ...
-
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks it has adapters for."""
@@ -339,4 +335,13 @@ class Encodes(Protocol):
     @property
     def fusion(self) -> Mapping[str, float]:
         """Weight of each search signal ("multi", "dense", "text") when rankings are fused; signals left out weigh 1."""
+        ...
+
+
+@runtime_checkable
+class Places(Protocol):
+    """An encoder that tells where in a text its vectors stand, as `unitower.load` gives it."""
+
+    def spans(self, text: str, *, task: str = "retrieval", role: Role) -> list[tuple[int, int]]:
+        """Where in a text the rows of its multi-vector stand: (first character, character after the last); (0, 0) for the prompt's."""
         ...

@@ -21,7 +21,7 @@ from unitower.ingest import read
 from unitower.ingest.pdf import words as words_of_page
 from unitower.stores import Entry, Query, Store
 from unitower.stores.words import analysed, asked
-from unitower.types import Encodes, Floats, Grid
+from unitower.types import Encodes, Floats, Grid, Places
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -288,10 +288,10 @@ def explain(entry: Entry, place: str, *, path: Path, store: Store, encoder: Enco
     query  with its tokens
     """
     assert query.tokens is not None
-    spans = encoder.spans(query.text, task=task, role="query") if query.text else []
+    spans = encoder.spans(query.text, task=task, role="query") if query.text and isinstance(encoder, Places) else []
     _, (tokens,) = store.vectors([entry.id])
     if entry.modality != "image":
-        text_spans = encoder.spans(entry.text, task=task, role="passage")
+        text_spans = encoder.spans(entry.text, task=task, role="passage") if isinstance(encoder, Places) else []
         known = text_spans if len(text_spans) == len(tokens) else []  # cut off, or merged
         return Evidence(query=query.text, spans=spans, asked=query.tokens, entry=tokens, text=entry.text, text_spans=known).explanation(
             place=place

@@ -115,6 +115,12 @@ def damaged(folder: Path, faults: list[str]) -> str:
     )
 
 
+def flush(path: Path) -> None:
+    """Bring a file that was written to the disk."""
+    with path.open("rb" if os.name == "posix" else "r+b") as file:  # Windows flushes only for those who may write
+        os.fsync(file.fileno())
+
+
 def flush_folder(folder: Path) -> None:
     """Make the names in a folder outlive a power cut; on systems that know no such thing, nothing."""
     if os.name != "posix":
@@ -142,8 +148,8 @@ def _fault(path: Path, name: str, sealed: SealedFile, *, full: bool) -> str:
 
 def _flushed(path: Path) -> SealedFile:
     file: Any  # typeshed takes a BinaryIO for something without readinto
-    with path.open("rb" if os.name == "posix" else "r+b") as file:  # Windows flushes only for those who may write
-        os.fsync(file.fileno())
+    flush(path)
+    with path.open("rb") as file:
         status = os.fstat(file.fileno())
         return SealedFile(size=status.st_size, mtime_ns=status.st_mtime_ns, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 

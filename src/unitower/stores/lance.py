@@ -49,7 +49,7 @@ from unitower.errors import StoreError
 from unitower.stores import Entry, Found, Query
 from unitower.stores._batch import Kept, digest, kept
 from unitower.stores._seal import NAME as SEAL
-from unitower.stores._seal import Seal, damaged
+from unitower.stores._seal import Seal, damaged, flush
 from unitower.stores._segment import Making, Segment, read, write
 from unitower.stores.ranking import SCANNED, Matches, Pages, Positions, Scan, cosines, search
 from unitower.stores.where import arrays
@@ -230,6 +230,9 @@ class LanceStore:
 
     def _commit(self, dataset: Any) -> None:
         """Seal the version that was just written: from now on it has happened."""
+        for version, path in _versions(self.folder).items():
+            if self._seal.version < version < dataset.version:  # steps on the way, whose manifests Lance reads to clean up
+                flush(path)
         self._seal = self._seal.next(self.folder, version=dataset.version, names=_files(self.folder, dataset))
         self._seal.write(self.folder)
         self._held, self._stamp = _Snapshot(self.folder, dataset, self._opened), _stamp(self.folder)
