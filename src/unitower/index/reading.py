@@ -92,8 +92,8 @@ def entry(item: Item, reading: Reading, grid: Grid | None) -> Entry:
         file_sha=reading.sha,
         text=item.text,
         metadata=dict(item.metadata),
-        size_bytes=reading.seen and reading.seen.size,
-        modified_ns=reading.seen and reading.seen.mtime_ns,
+        size_bytes=None if reading.seen is None else reading.seen.size,
+        modified_ns=None if reading.seen is None else reading.seen.mtime_ns,
         grid=grid,
     )
 
@@ -104,8 +104,8 @@ def renamed(entry: Entry, key: str, reading: Reading) -> Entry:
         entry,
         id=reading.key + entry.id.removeprefix(key),
         source=replace(entry.source, path=reading.key),
-        size_bytes=reading.seen and reading.seen.size,
-        modified_ns=reading.seen and reading.seen.mtime_ns,
+        size_bytes=None if reading.seen is None else reading.seen.size,
+        modified_ns=None if reading.seen is None else reading.seen.mtime_ns,
     )
 
 

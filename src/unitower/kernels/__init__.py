@@ -53,7 +53,7 @@ class Kernel(Protocol):
 
 def kernels() -> list[str]:
     """Names of the implementations: the files of this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def load(name: str) -> Kernel | None:

@@ -491,7 +491,7 @@ class _Snapshot:
         sizes = lengths * (codes_module.padded(self.widths[1]) + 4)
         starts = np.cumsum(sizes) - sizes
         data = np.empty(int(sizes.sum()), np.uint8)
-        room = memoryview(data)
+        room = data.data
         for number in np.unique(of).tolist():
             file, offsets = self._data(self._names[number]), scan.segments[number].offsets
             own = np.flatnonzero(of == number)
