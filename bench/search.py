@@ -248,7 +248,9 @@ def measured_store(
     folder: Path, asked: Sequence[dict[str, Any]], *, pages: int, modes: Sequence[str] = ("multi", "dense", "exact", "filtered")
 ) -> dict[str, Any]:
     from unitower.stores import Query, open_store
+    from unitower.stores.lance import LanceStore
 
+    LanceStore(folder / "none")  # libraries are loaded before memory is counted
     before = resident()
     began = time.process_time()
     store = open_store(f"lance:{folder}")
