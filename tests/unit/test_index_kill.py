@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 from fake import FakeEncoder, count_lines, read_lines
+from index_state import state
 
 from unitower.index import Index, shelves
 from unitower.index.ledger import Ledger
 from unitower.stores.memory import MemoryStore
-
-QUERIES = ["word number 7", "changed", "code f3", "moved"]
 
 
 class Killed(BaseException):
@@ -72,23 +71,6 @@ def write(name: str, lines: list[str], *, age: int = 0) -> None:
 
 def text(name: str, number: int) -> list[str]:
     return [f"code: def f{i}(): {name}" if i % 4 == 3 else f"word number {i} of {name}" for i in range(number)]
-
-
-def state(folder: str) -> dict[str, Any]:
-    """All that can be asked of an index: entries, vectors, answers, what is recorded."""
-    kept: dict[str, Any] = {}
-    for task in ("retrieval", "code"):
-        store = shelves.open_store(f"lance:{folder}/{task}.lance")
-        entries = list(store.entries())
-        dense, tokens = store.vectors([entry.id for entry in entries])
-        kept[task] = (entries, dense.tolist(), [rows.tolist() for rows in tokens])
-    index = Index.open(folder, encoder=FakeEncoder(), create=False)
-    kept["answers"] = [index.search(query, k=100, task=task) for query in QUERIES for task in ("retrieval", "code")]
-    status = index.status()
-    kept["status"] = (status.files, status.items, status.skipped, status.unfinished)
-    with Ledger(Path(folder, "files.sqlite3")) as ledger:
-        kept["ledger"] = [(file, ledger.items(file.key)) for file in ledger.files()]
-    return kept
 
 
 STEPS: list[tuple[type, str]] = [
@@ -197,6 +179,7 @@ RUN = """
 import os, signal, sys, threading
 from unittest.mock import patch
 from fake import FakeEncoder, count_lines, read_lines
+from index_state import state
 from unitower.index import Index
 
 batches, delay_s = int(sys.argv[1]), float(sys.argv[2])
