@@ -292,8 +292,8 @@ static void best_by_blocks(block_function by_block, const int32_t *pairs, int64_
 
 #ifdef X86
 /* Eight query tokens against 32 tokens of a page, blocks `a` and `b`: 16 sums stay in registers. */
-AVX512 INLINE void page_avx512(const int32_t *pairs, int64_t T, int64_t t, int64_t columns, const uint8_t *page, int64_t length,
-                               const int8_t *last, const float *last_scales, float *out) {
+AVX512 INLINE void page_avx512(const int fetch, const int32_t *pairs, int64_t T, int64_t t, int64_t columns, const uint8_t *page,
+                               const uint8_t *next, int64_t length, const int8_t *last, const float *last_scales, float *out) {
     const int8_t *codes = (const int8_t *)page + 4 * length;
     const int64_t blocks = (length + BLOCK - 1) / BLOCK;
     int64_t at[GROUP];
@@ -309,6 +309,10 @@ AVX512 INLINE void page_avx512(const int32_t *pairs, int64_t T, int64_t t, int64
         EACH(SUMS)
         for (int64_t j = 0; j < columns / 4; j++) {
             const int32_t *pair = pairs + j * T * 2;
+            if (fetch) { /* pages lie apart: the next one is fetched along with this one */
+                __builtin_prefetch(next + (block * columns / 4 + 2 * j) * 64);
+                __builtin_prefetch(next + (block * columns / 4 + 2 * j) * 64 + 64);
+            }
             const __m512i x = _mm512_loadu_si512(a + j * 64), y = _mm512_loadu_si512(b + j * 64);
             const __m512i upper_x = _mm512_srai_epi16(x, 8), lower_x = _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8);
             const __m512i upper_y = _mm512_srai_epi16(y, 8), lower_y = _mm512_srai_epi16(_mm512_slli_epi16(y, 8), 8);
@@ -350,8 +354,9 @@ AVX512 static void best_avx512(const int32_t *pairs, int64_t T, int64_t columns,
             memcpy(scale_room, page + 4 * (lengths[i] - rest), 4 * (size_t)rest);
             last = filled((const int8_t *)page + 4 * lengths[i] + (lengths[i] - rest) * columns, rest, columns, scale_room, room, scale_room);
         }
-        for (int64_t t = 0; t < T; t += GROUP)
-            page_avx512(pairs, T, t, columns, page, lengths[i], last, scale_room, out + i * T);
+        page_avx512(1, pairs, T, 0, columns, page, pages + starts[i + 1 < n ? i + 1 : i], lengths[i], last, scale_room, out + i * T);
+        for (int64_t t = GROUP; t < T; t += GROUP)
+            page_avx512(0, pairs, T, t, columns, page, page, lengths[i], last, scale_room, out + i * T);
     }
 }
 #endif
