@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unitower.model.gradients import attend, rms_norm, silu_gate, turn
+from unitower.model.gradients import attend, rms_norm, silu_gate, turn, window_attention
 
 
 def plain_norm(x: Tensor, weight: Tensor) -> Tensor:
@@ -38,11 +38,31 @@ def attended(sequences: int, heads: int, kv_heads: int, length: int) -> tuple[to
     return tuple(torch.Size([sequences, each, length, 8]) for each in (heads, kv_heads, kv_heads))
 
 
+WINDOWS = ((3, 2), (2, 1))
+
+
+def plain_windows(qkv: Tensor) -> Tensor:
+    """Two heads of width 4, window by window, head by head."""
+    q, k, v = qkv.view(*qkv.shape[:2], 3, 2, 4).unbind(2)
+    q, k = (plain_turn(t, *PATCH_ANGLES) for t in (q, k))
+    mixed, first = torch.zeros_like(q), 0
+    for size in (3, 3, 2):
+        rows = slice(first, first + size)
+        for head in range(2):
+            for image in range(len(qkv)):
+                scores = q[image, rows, head] @ k[image, rows, head].T / 4**0.5
+                mixed[image, rows, head] = scores.softmax(-1) @ v[image, rows, head]
+        first += size
+    return mixed.flatten(2)
+
+
+PATCH_ANGLES = (torch.linspace(0, 3, 8 * 2).view(8, 1, 2).cos(), torch.linspace(0, 3, 8 * 2).view(8, 1, 2).sin())
 ANGLES = torch.linspace(0, 3, 5 * 4).view(5, 1, 4)
 CASES = {
     "norm": (lambda x, w: rms_norm(x, w, 1e-6), plain_norm, (torch.Size([5, 8]), torch.Size([8]))),
     "norm of images": (lambda x, w: rms_norm(x, w, 1e-6), plain_norm, (torch.Size([2, 5, 8]), torch.Size([8]))),
     "turn": (lambda x: turn(x, ANGLES.cos(), ANGLES.sin()), lambda x: plain_turn(x, ANGLES.cos(), ANGLES.sin()), (torch.Size([5, 3, 8]),)),
+    "windows": (lambda x: window_attention(x, *PATCH_ANGLES, WINDOWS, 2), plain_windows, (torch.Size([2, 8, 24]),)),
     "gate": (silu_gate, plain_gate, (torch.Size([5, 8]),)),
     "attention to what came before": (partial(attend, causal=True), partial(plain_attention, causal=True), attended(2, 4, 2, 150)),
     "attention to all": (partial(attend, causal=False), partial(plain_attention, causal=False), attended(3, 2, 2, 70)),

@@ -13,6 +13,7 @@ WHEN_STOPPED = "stopped; `--resume` goes on from the last saved step."
 def options(one: argparse.ArgumentParser) -> None:
     one.add_argument("recipe", metavar="RECIPE", help="a shipped recipe's name, or a .py file with recipe()")
     one.add_argument("--out", required=True, metavar="DIR", help="new folder for the checkpoint, metrics.jsonl and curve.html")
+    one.add_argument("--stage", metavar="NAME", help="of a recipe in stages (nano): this one alone")
     one.add_argument("--resume", action="store_true", help="go on with the stopped run in DIR")
     one.add_argument(
         "--set",
@@ -24,10 +25,19 @@ def options(one: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from unitower.training.loop import on_stderr
-    from unitower.training.loop import train as run_recipe
-    from unitower.training.recipe import find
+    from unitower.errors import UnitowerError
+    from unitower.training import lesson
+    from unitower.training.course import Course, run_course
+    from unitower.training.loop import on_stderr, train
+    from unitower.training.recipe import Recipe, load
 
-    recipe = find(arguments.recipe, settings=arguments.set)
-    print(run_recipe(recipe, arguments.out, resume=arguments.resume, progress=on_stderr))
+    recipe = load(arguments.recipe, settings=arguments.set)
+    if isinstance(recipe, Course):
+        print(run_course(recipe, arguments.out, only=arguments.stage, resume=arguments.resume, progress=lesson.on_stderr))
+        return 0
+    if not isinstance(recipe, Recipe):
+        raise UnitowerError(f"recipe() of {arguments.recipe} gives a {type(recipe).__name__}, not a Recipe or a Course.")
+    if arguments.stage:
+        raise UnitowerError(f"{arguments.recipe} has no stages: leave out --stage.")
+    print(train(recipe, arguments.out, resume=arguments.resume, progress=on_stderr))
     return 0

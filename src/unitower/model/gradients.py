@@ -1,12 +1,14 @@
-"""Attention and the three elementwise steps of a block with gradients written out: what training would else spend half of its time on.
+"""Attention and the elementwise steps of a block with gradients written out: what training would else spend half of its time on.
 
 Autograd keeps and walks every small operation in the elementwise steps; here each keeps its input only, and goes back in as few passes
-over memory as it takes. Torch's own way back through attention takes up to twice as long on a CPU as the five products it consists of.
+over memory as it takes. Where bfloat16 and float32 meet, the former is widened first: torch does not vectorise operations on two kinds of
+number on a CPU. Torch's own way back through attention takes up to twice as long there as the five products it consists of.
 Tested against autograd on the plain formulas. They can be differentiated once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -93,6 +95,18 @@ class _Attend(torch.autograd.Function):
         return for_q, for_k, for_v, None
 
 
+def window_attention(qkv_BPR: Tensor, cos_P1D: Tensor, sin_P1D: Tensor, windows: Sequence[tuple[int, int]], heads: int) -> Tensor:
+    """Attention inside windows with queries and keys turned: [B, P, 3 A D] of q, k and v -> [B, P, A D].
+
+    windows  (patches in a window, windows of that size), in the order of the patches
+
+    For bfloat16: two products and a softmax per window, whose square is kept for the way back. `attend` keeps none and its scores are
+    float32; this rounds them, and takes less time where windows are small (`bench/reading.py`). The gradients of q, k and v are written
+    into one matrix.
+    """
+    return _WindowAttention.apply(qkv_BPR, cos_P1D, sin_P1D, windows, heads)  # type: ignore[no-untyped-call,no-any-return]
+
+
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -105,11 +119,13 @@ class _RMSNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight, scale = ctx.saved_tensors
-        normed = x * scale
-        for_weight = (gradient * normed).flatten(0, -2).sum(0).to(weight.dtype) if ctx.needs_input_grad[1] else None
-        wide = (gradient * weight).float()
-        along = torch.linalg.vecdot(wide, normed)[..., None] / x.shape[-1]
-        for_x = torch.addcmul(wide, normed, along, value=-1).mul_(scale).to(x.dtype) if ctx.needs_input_grad[0] else None
+        normed, wide, factor = x.float() * scale, gradient.float(), weight.float()
+        along = normed * wide
+        for_weight = along.flatten(0, -2).sum(0).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        if not ctx.needs_input_grad[0]:
+            return None, for_weight, None
+        share = (along @ factor)[..., None] / x.shape[-1]
+        for_x = torch.addcmul(wide * factor, normed, share, value=-1).mul_(scale).to(x.dtype)
         return for_x, for_weight, None
 
 
@@ -143,6 +159,68 @@ class _SiluGate(torch.autograd.Function):
         torch.mul(F.silu(gate), gradient, out=for_up)
         for_gate.copy_(torch.ops.aten.silu_backward(gradient * up, gate))
         return back
+
+
+class _WindowAttention(torch.autograd.Function):
+    """Letters: B images, P patches, A heads, D head width; M windows of all images times heads, S patches of a window."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, cos: Tensor, sin: Tensor, windows: Sequence[tuple[int, int]], heads: int) -> Tensor:
+        images, patches, width = qkv.shape
+        parts = qkv.view(images, patches, 3, heads, -1)
+        q, k = turned(parts[:, :, :2], cos[:, None], sin[:, None]).unbind(2)
+        v = parts[:, :, 2]
+        mixed = qkv.new_empty(images, patches, width // 3)
+        kept, first = [], 0
+        for size, count in windows:
+            stretch = slice(first, first + size * count)
+            q_MSD, k_MSD, v_MSD = (_by_window(t[:, stretch], size, count) for t in (q, k, v))
+            weights_MSS = torch.softmax(_scaled(q_MSD, k_MSD.mT, head_dim=q_MSD.shape[-1]), dim=-1)
+            mixed[:, stretch] = _by_patch(torch.bmm(weights_MSS, v_MSD), images, count).flatten(2)
+            kept += [q_MSD, k_MSD, v_MSD, weights_MSS]
+            first += size * count
+        ctx.save_for_backward(cos, sin, *kept)
+        ctx.windows, ctx.heads = windows, heads
+        return mixed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        cos, sin, *kept = ctx.saved_tensors
+        images, patches, width = gradient.shape
+        back = gradient.new_empty(images, patches, 3, ctx.heads, width // ctx.heads)
+        first = 0
+        for number, (size, count) in enumerate(ctx.windows):
+            stretch = slice(first, first + size * count)
+            q_MSD, k_MSD, v_MSD, weights_MSS = kept[4 * number : 4 * number + 4]
+            mixed_MSD = _by_window(gradient.view(images, patches, ctx.heads, -1)[:, stretch], size, count)
+            for_weights = torch.bmm(mixed_MSD, v_MSD.mT)
+            for_scores = torch.ops.aten._softmax_backward_data(for_weights, weights_MSS, -1, weights_MSS.dtype)
+            for_q = _scaled(for_scores, k_MSD, head_dim=q_MSD.shape[-1])
+            for_k = _scaled(for_scores.mT, q_MSD, head_dim=q_MSD.shape[-1])
+            for_v = torch.bmm(weights_MSS.mT, mixed_MSD)
+            for part, value in enumerate((for_q, for_k, for_v)):
+                back[:, stretch, part] = _by_patch(value, images, count)
+            first += size * count
+        back[:, :, :2] = turned(back[:, :, :2], cos[:, None], -sin[:, None])
+        return back.flatten(2), None, None, None, None
+
+
+def _by_window(t_BPAD: Tensor, size: int, count: int) -> Tensor:
+    """[B, count * size, A, D] -> [B * count * A, size, D], contiguous."""
+    images, _, heads, width = t_BPAD.shape
+    return t_BPAD.reshape(images * count, size, heads, width).transpose(1, 2).reshape(-1, size, width)
+
+
+def _by_patch(t_MSD: Tensor, images: int, count: int) -> Tensor:
+    """[B * count * A, size, D] -> [B, count * size, A, D]."""
+    _, size, width = t_MSD.shape
+    return t_MSD.view(images * count, -1, size, width).transpose(1, 2).reshape(images, count * size, -1, width)
+
+
+def _scaled(left: Tensor, right: Tensor, *, head_dim: int) -> Tensor:
+    """Products over the root of the head width, scaled before they are rounded."""
+    return torch.baddbmm(left.new_empty(1, 1, 1), left, right, beta=0, alpha=head_dim**-0.5)
 
 
 def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -160,7 +160,15 @@ def recipes() -> list[str]:
 
 
 def find(name: str, *, settings: Sequence[str] = ()) -> Recipe:
-    """A recipe by name, or by the path of a Python file that has `recipe()`, with `key=value` settings put into it.
+    """A recipe of phases by name or file, as `load` finds it. ValueError if what is there is none, such as a course of stages."""
+    found = load(name, settings=settings)
+    if not isinstance(found, Recipe):
+        raise ValueError(f"{name} is a {type(found).__name__.lower()}, not a recipe of phases.")
+    return found
+
+
+def load(name: str, *, settings: Sequence[str] = ()) -> object:
+    """What `recipe()` of a shipped module or of a Python file gives, with `key=value` settings put into it: a Recipe, or a Course.
 
     A key is a path of fields: `seed=1`, `phases.0.steps=20`, `phases.pairs.objective.temperature=0.05`.
 
@@ -179,7 +187,7 @@ def find(name: str, *, settings: Sequence[str] = ()) -> Recipe:
         module = importlib.import_module(f"unitower.recipes.{name}")
     else:
         raise ValueError(f"there is no recipe {name!r}; there are {', '.join(recipes())}, or give the path of a .py file with recipe().")
-    recipe: Recipe = module.recipe()
+    recipe: object = module.recipe()
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:

@@ -1,0 +1,92 @@
+"""nano from nothing: text gathered, eyes and language taught apart, then together, three adapters, and the checkpoint that ships.
+
+    unitower train nano --out runs/nano                       # all stages in their order
+    unitower train nano --out runs/nano --resume              # go on where a run was stopped
+    unitower train nano --out runs/nano --stage reading       # one stage; with --resume to go on with it
+    unitower train nano_smoke --out runs/smoke                # the same at toy size
+
+Needs the extras `train`, `render` and `nano`, and for text what `unitower.data._corpus` names. One core and a half are busy: one trains,
+others draw pages (`--set workers=3`).
+"""
+
+from __future__ import annotations
+
+from unitower.model.config import LoraConfig, ModelConfig, TextConfig, VisionConfig
+from unitower.training.course import (
+    AdapterStage,
+    CheckpointStage,
+    Course,
+    GatherStage,
+    PagesStage,
+    ReadingStage,
+    TeacherStage,
+    TextStage,
+    VocabularyStage,
+)  # fmt: skip
+from unitower.training.lesson import Schedule
+from unitower.training.reading import Shape
+
+TOWER = ModelConfig(
+    text=TextConfig(
+        hidden_size=256, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, intermediate_size=704,
+        vocab_size=16_384,  # 4.2 of 10 million parameters; 1.9 tokens an English word, 2.4 a Polish one
+        mrope_section=(8, 12, 12), rope_theta=10_000.0, max_position_embeddings=8192,
+    ),
+    vision=VisionConfig(
+        depth=4, hidden_size=192, num_heads=4, intermediate_size=512, out_hidden_size=256,
+        window_size=224,  # 8 x 8 cells: a word of small print with what stands around it
+        fullatt_block_indexes=(),  # the decoder sees the whole page; 5,040 patches at once would be 20 times the work of windows
+    ),
+    image_token_id=2, vision_start_token_id=1, vision_end_token_id=3,  # of `training/vocabulary.py`
+    matryoshka_dims=(64, 128, 256), multi_vector_projector_dim=128,
+)  # fmt: skip
+
+PAGES = (  # as for reading, but every third step a whole page: words must be told apart on those
+    Shape(rows=16, columns=16, pages=8, weight=0.4),
+    Shape(rows=12, columns=24, pages=7, weight=0.15),
+    Shape(rows=8, columns=32, pages=8, weight=0.1),
+    Shape(rows=36, columns=25, pages=2, weight=0.2),
+    Shape(rows=42, columns=30, pages=2, weight=0.15),
+)
+
+
+def recipe() -> Course:
+    return Course(
+        name="nano",
+        tower=TOWER,
+        lora=LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0),  # few steps on a frozen tower: nothing to regularise
+        stages=(
+            GatherStage(),
+            VocabularyStage(characters=70_000_000),  # running text, a quarter of it English; code and words come on top
+            TeacherStage(most=40_000),  # of each kind; 174,000 texts took 20 minutes of one core
+            ReadingStage(
+                schedule=Schedule(steps=6_000, lr=1.2e-3, last=0.1),  # 12 million cells; 2.5 million came to 60 % of the characters
+                easy=500,  # steps from common fonts at 11 to 17 px to everything: all at once, an earlier tower fell back
+            ),
+            ReadingStage(
+                # what stands in a cell in the words of the language side; the last layer slowly, which sets the cells' length
+                name="spelling", after=("reading", "vocabulary"), begun="reading", tokens=True, shapes=PAGES,
+                schedule=Schedule(steps=3_000, lr=1.2e-3, warmup=60, last=0.15, slow={"vision.merger.outer.": 0.15}),
+            ),
+            TextStage(
+                # the embeddings slowly: they are spellings, which the eyes are being taught meanwhile
+                schedule=Schedule(steps=6_000, lr=1.5e-3, slow={"decoder.embed_tokens.": 0.3}),
+                batch=72,  # 71 wrong answers each
+            ),
+            PagesStage(
+                schedule=Schedule(steps=10_000, lr=8e-4, slow={"vision.merger.outer.": 0.07}),  # lower: both sides know something already
+                shapes=PAGES,
+                batch=72, text_every=2, text_weight=1.0,  # so that the text side goes on learning
+            ),
+            AdapterStage(
+                name="retrieval", schedule=Schedule(steps=400, lr=1e-3, warmup=20), pages_every=2, shapes=PAGES,
+                kinds={"parallel": 20, "summaries": 12, "titles": 20, "keywords": 30, "glosses": 10, "words": 4},
+            ),
+            AdapterStage(
+                name="text-matching", schedule=Schedule(steps=400, lr=1e-3, warmup=20), symmetric=True,
+                kinds={"parallel": 60, "glosses": 10, "keywords": 10},
+            ),
+            AdapterStage(name="code", schedule=Schedule(steps=400, lr=1e-3, warmup=20), kinds={"functions": 100}),
+            CheckpointStage(fusion={"text": 1.0, "multi": 0.3}),  # words lead, token vectors move hits among each other
+        ),
+    )  # fmt: skip

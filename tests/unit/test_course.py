@@ -1,0 +1,391 @@
+"""The stages of a course: each learns, a second run and a stopped one give the same weights bit for bit, and the checkpoint loads."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+import unitower
+from unitower.data._corpus import Corpus
+from unitower.encode.processor import IMAGE_PROMPT, Processor
+from unitower.errors import UnitowerError
+from unitower.model.checkpoint import read_checkpoint
+from unitower.model.embedder import TokenSequence
+from unitower.model.tower import BARE
+from unitower.recipes.nano_smoke import SMALL, recipe
+from unitower.render import quick
+from unitower.training.course import Course, GatherStage, School, run_course
+from unitower.training.feed import feed
+from unitower.training.lesson import WEIGHTS, Lesson, Schedule, claim
+from unitower.training.loop import Told
+from unitower.training.masters import Masters
+from unitower.training.packed import late_scores, pack, text_vectors
+from unitower.training.pages import PageBatch, Pages, alignment
+from unitower.training.reading import Pens, Reader, Reading, Shape, Sheets, patches, spelled, token_loss
+from unitower.training.spelling import codes
+from unitower.training.start import from_nothing
+from unitower.training.teacher import read_taught, texts_to_teach, turned, write_taught
+from unitower.training.texts import Library, Taught, Texts, imitation
+
+THINGS = [
+    "rent", "bread", "train", "letter", "goat", "battery", "garden", "invoice", "library", "weather", "bridge", "violin", "window",
+    "kettle", "ladder", "pencil",
+]  # fmt: skip
+STEPS = {"reading": 10, "spelling": 5, "text": 12, "pages": 8, "retrieval": 4, "text-matching": 2, "code": 2}
+TRAINED = tuple(STEPS)
+
+
+def corpus() -> Corpus:
+    english = [f"The {a} stands beside the {b}, and nobody has asked for the {a} since May." for a in THINGS for b in THINGS if a != b]
+    german = [text.replace("The", "Das").replace("and nobody has asked for", "und niemand fragt nach") for text in english]
+    return Corpus(
+        texts={"en": english, "de": german},
+        parallel=[("de", e[:80], g[:80]) for e, g in zip(english, german, strict=True)],
+        titled=[("en", f"about the {thing}", f"Of {thing} there is much to say, first of all that a {thing} is old.") for thing in THINGS],
+        glosses=[(thing, f"a thing that people call {thing}") for thing in THINGS],
+        words=[("de", thing, thing.upper()) for thing in THINGS],
+        summaries=[(f"Return the {thing} of the house.", f"The {thing} is looked for in every room.") for thing in THINGS],
+        functions=[(f"Count the {thing}s.", f"def count(house):\n    return len(house.{thing})") for thing in THINGS],
+    )
+
+
+def course() -> Course:
+    """The smoke course at a few steps, its states and lines of progress at every second one."""
+    stages = []
+    for stage in recipe().stages:
+        if stage.name in STEPS:
+            schedule = Schedule(steps=STEPS[stage.name], lr=4e-3, warmup=2, save_every=3, log_every=1)
+            stage = replace(stage, schedule=schedule)  # type: ignore[call-arg]
+        stages.append(stage)
+    return replace(recipe(), stages=tuple(stages))
+
+
+def give_corpus(plan: Course, out: Path) -> None:
+    """What the first stage would have made."""
+    school = School(plan, plan.stages[0], out, resume=False, progress=None)
+    claim(school.folder, school.said, resume=False)
+    corpus().write(school.folder / "corpus.json")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("course") / "run"
+    give_corpus(course(), out)
+    run_course(course(), out, resume=True)
+    return out
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    files = [out / name / WEIGHTS for name in TRAINED]
+    files += [out / "checkpoint" / "model.safetensors", out / "checkpoint" / "adapters" / "adapter_model.safetensors"]
+    return {f"{path.parent.name} {name}": tensor for path in files for name, tensor in load_file(path).items()}
+
+
+# ---- whole runs
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stopping_at(name: str, step: int) -> Callable[[Told], None]:
+    def stop(told: Told) -> None:
+        if (told.phase, told.step) == (name, step):
+            raise StoppedError
+
+    return stop
+
+
+def test_a_run_that_was_stopped_in_every_stage_gives_the_weights_of_an_unbroken_one(whole: Path, tmp_path: Path) -> None:
+    out, plan = tmp_path / "run", course()
+    give_corpus(plan, out)
+    for name, step in (("reading", 8), ("spelling", 4), ("text", 5), ("pages", 7), ("retrieval", 4)):
+        with pytest.raises(StoppedError):
+            run_course(plan, out, resume=True, progress=stopping_at(name, step))
+    run_course(plan, out, resume=True)
+    first, second = weights(whole), weights(out)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for name in TRAINED:
+        lines = [
+            [json.loads(line) for line in (run / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()] for run in (whole, out)
+        ]
+        timeless = [[{k: v for k, v in line.items() if k != "samples_per_s"} for line in run] for run in lines]
+        assert timeless[0] == timeless[1]
+
+
+def test_the_checkpoint_loads_and_encodes(whole: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (224, 112), "white").save(tmp_path / "page.png")
+    encoder = unitower.load(whole / "checkpoint", dtype="float32")
+    assert encoder.tasks == ("retrieval", "text-matching", "code")
+    found = encoder.encode(["the rent is due", tmp_path / "page.png"], role="passage")
+    assert found.dense.shape == (2, 64)
+    assert np.allclose(np.linalg.norm(found.dense, axis=1), 1, atol=1e-5)
+    assert "<svg" in (whole / "pages" / "curve.html").read_text(encoding="utf-8")
+
+
+def test_the_tokenizer_is_of_the_released_layout_and_knows_small_letters_only(whole: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(whole / "checkpoint" / "tokenizer.json"))
+    assert tokenizer.encode("The RENT").ids == tokenizer.encode("the rent").ids
+    ids = tokenizer.encode(IMAGE_PROMPT).ids
+    assert [ids.index(special) for special in (1, 2, 3)] == sorted(ids.index(special) for special in (1, 2, 3))
+    assert tokenizer.decode(tokenizer.encode("Füße, 東京 – 1,234 €").ids) == "füße, 東京 – 1,234 €"
+    rules = Processor.read(whole / "checkpoint", SMALL)
+    assert rules is not None
+
+
+def test_a_stage_that_is_done_is_passed_over_and_other_settings_are_refused(whole: Path) -> None:
+    plan = course()
+    run_course(plan, whole, only="reading", resume=True, progress=stopping_at("reading", 1))  # would stop if it ran
+    number = [stage.name for stage in plan.stages].index("reading")
+    reading = plan.stages[number]
+    longer = replace(reading, schedule=replace(reading.schedule, steps=99))  # type: ignore[attr-defined,call-arg]
+    with pytest.raises(UnitowerError, match="stage differ"):
+        run_course(replace(plan, stages=(*plan.stages[:number], longer, *plan.stages[number + 1 :])), whole, only="reading", resume=True)
+
+
+def test_a_stage_names_the_one_that_it_comes_after(tmp_path: Path) -> None:
+    give_corpus(course(), tmp_path / "run")
+    with pytest.raises(UnitowerError, match="'pages' comes after 'vocabulary'"):
+        run_course(course(), tmp_path / "run", only="pages")
+    with pytest.raises(ValueError, match="no stage 'eyes'"):
+        run_course(course(), tmp_path / "run", only="eyes")
+
+
+def test_a_folder_that_holds_something_is_not_written_to_without_resume(whole: Path) -> None:
+    with pytest.raises(UnitowerError, match="--resume"):
+        run_course(course(), whole)
+
+
+def test_a_machine_without_text_is_told_what_to_install(tmp_path: Path) -> None:
+    plan = course()
+    nothing = replace(plan.stages[0], places=replace(plan.stages[0].places, python=()))  # type: ignore[attr-defined,call-arg]
+    assert isinstance(nothing, GatherStage)
+    with pytest.raises(UnitowerError, match="libreoffice-help"):
+        run_course(replace(plan, stages=(nothing,)), tmp_path / "run")
+
+
+# ---- what is taught
+
+
+@pytest.fixture(scope="module")
+def tokenizer(whole: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(whole / "checkpoint" / "tokenizer.json"))
+
+
+def learns_by_heart(lesson: Lesson, *, steps: int) -> tuple[float, float]:
+    """Loss of one item before and after it was taught alone."""
+    item = lesson.make(random.Random(1), 0)
+    for parameter in lesson.parameters.values():
+        parameter.requires_grad_()
+    masters, losses = Masters(lesson.parameters, weight_decay=0.0), []
+    for step in range(steps):
+        torch.manual_seed(0)
+        loss = lesson.measure(item, progress=0.0).loss
+        loss.backward()
+        masters.step(5e-3 * min(1, (step + 1) / 4), clip=1.0)
+        losses.append(float(loss.detach()))
+    return losses[0], losses[-1]
+
+
+def lesson_of(name: str, tokenizer: Tokenizer) -> Lesson:
+    torch.manual_seed(0)
+    embedder, reader = from_nothing(SMALL).to(torch.bfloat16), Reader(64).to(torch.bfloat16)
+    fonts = tuple(font for font in quick.fonts() if font.family == "DejaVu Sans")
+    pens = Pens(corpus().to_draw, fonts, (Shape(rows=3, columns=8, pages=3, weight=1),), easy=1000)
+    parameters = dict(embedder.named_parameters())
+    prompts = ("Query:", "Passage:")
+    if name in ("reading", "spelling"):
+        return Reading(embedder, reader, pens, tokenizer if name == "spelling" else None)
+    if name == "text":
+        taught = Taught(rows={thing: i for i, thing in enumerate(THINGS)}, vectors=np.eye(16, 64, dtype=np.float16))
+        return Texts(embedder, parameters, Library(corpus(), taught), tokenizer, batch=12, prompts=prompts, kinds={"glosses": 1})
+    parameters |= {f"reader.{n}": p for n, p in reader.named_parameters()}
+    return Pages(embedder, reader, parameters, pens, tokenizer, frame=IMAGE_PROMPT, prompts=prompts)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "falls_to"), [("reading", 25, 0.6), ("spelling", 25, 0.7), ("text", 15, 0.5), ("pages", 25, 0.7)]
+)
+def test_a_lesson_is_learned_by_heart(tokenizer: Tokenizer, name: str, steps: int, falls_to: float) -> None:
+    before, after = learns_by_heart(lesson_of(name, tokenizer), steps=steps)
+    assert after < falls_to * before
+
+
+def test_texts_and_pages_get_the_vectors_that_the_model_gives_them_when_it_encodes(whole: Path, tokenizer: Tokenizer) -> None:
+    embedder = read_checkpoint(whole / "checkpoint", dtype=torch.float32)
+    texts = ["Query: the rent", "Passage: a goat has eaten the letter that lay on the table", "Query: x"]
+    sequences = [tokenizer.encode(text).ids for text in texts]
+    vectors = text_vectors(embedder, pack(sequences), BARE)
+    alone = [embedder([TokenSequence(torch.tensor(ids))], adapters=None, as_released=True) for ids in sequences]
+    for i, one in enumerate(alone):
+        torch.testing.assert_close(vectors.dense[i], one.dense[0], atol=2e-5, rtol=0)
+        torch.testing.assert_close(vectors.tokens[i][vectors.real[i]], one.tokens, atol=2e-5, rtol=0)
+        assert not vectors.tokens[i][~vectors.real[i]].any()
+
+    fonts = [font for font in quick.fonts() if font.family == "DejaVu Sans"]
+    page = quick.page(random.Random(3), (224, 112), texts=corpus().to_draw, fonts=fonts)
+    pens = Pens(corpus().to_draw, fonts, ())
+    lesson = Pages(embedder, Reader(64), {}, pens, tokenizer, frame=IMAGE_PROMPT, prompts=("Query:", "Passage:"))
+    cells, dense, tokens = lesson._seen(Sheets((8, 16), patches([page.image]), page.labels()[None]))
+    picture = torch.from_numpy(np.array(Image.fromarray(page.image).convert("RGB"))).permute(2, 0, 1)
+    sequence = Processor.read(whole / "checkpoint", embedder.config).image_sequence(picture)
+    seen = embedder([sequence], adapters=None, as_released=True)
+    torch.testing.assert_close(dense[0], seen.dense[0], atol=2e-5, rtol=0)
+    torch.testing.assert_close(tokens[0], seen.tokens, atol=5e-5, rtol=0)
+    assert cells.shape == (1, 32, 64)
+
+
+def test_late_scores_are_the_mean_of_the_best_similarities() -> None:
+    torch.manual_seed(0)
+    query, document = (torch.nn.functional.normalize(torch.randn(3, 5, 8), dim=-1) for _ in range(2))
+    real = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]]).bool()
+    scores = late_scores(query, real, document, real)
+    for q in range(3):
+        for d in range(3):
+            similar = query[q][real[q]] @ document[d][real[d]].T
+            assert abs(float(similar.amax(1).mean()) - float(scores[q, d])) < 0.01  # of bfloat16
+
+
+def test_alignment_is_the_cross_entropy_over_cells_without_the_token_s_other_places() -> None:
+    torch.manual_seed(0)
+    cells, asked = (torch.nn.functional.normalize(torch.randn(*shape), dim=-1).bfloat16().float() for shape in ((6, 4), (2, 3, 4)))
+    placed = np.array([(0, 1, 7), (1, 0, 7), (1, 2, 9)])
+    at = np.array([(0, 2), (1, 4), (1, 5), (2, 0)])
+    bag = np.array([(7, 2), (7, 4), (7, 5), (9, 0), (9, 3), (11, 1)])
+    sheets = Sheets((2, 2), np.zeros((1, 1, 1), np.uint8), np.zeros((1, 1, 1), np.int16), bag)
+    loss, _ = alignment(asked, cells, PageBatch(sheets, pack([[1]]), np.zeros(2, np.int64), placed, at), 10.0)
+    rows = [((0, 1), {2}, {4, 5}), ((1, 0), {4, 5}, {2}), ((1, 2), {0}, {3})]
+    weight = np.array([2**-0.5, 2**-0.5, 1.0])
+    wanted = []
+    for (query, place), here, elsewhere in rows:
+        e = {c: float(torch.exp(10 * asked[query, place] @ cells[c])) for c in range(6) if c not in elsewhere}
+        wanted.append(-np.log(sum(e[c] for c in here) / sum(e.values())))
+    assert float(loss) == pytest.approx(float((np.array(wanted) * weight).sum() / weight.sum()), rel=0.02)  # products in bfloat16
+
+
+def test_cells_that_are_the_mean_of_their_tokens_are_nearest_to_one_of_them_and_others_are_not() -> None:
+    torch.manual_seed(0)
+    words = torch.nn.functional.normalize(torch.randn(40, 64), dim=-1)
+    bag = np.array([(3, 0), (7, 0), (9, 2), (3, 4)])
+    cells = torch.zeros(6, 64)
+    cells[0], cells[2], cells[4] = words[3] / 2**0.5 + words[7], words[9], words[3]
+    loss, right = token_loss(cells, bag, words, 20.0)
+    assert float(right) == 1
+    # by hand: cell 0 has both tokens, of weights 2 ** -0.5 (it stands twice) and 1; the others one each
+    names = words[[3, 7, 9]]
+    logs = torch.log_softmax(20 * torch.nn.functional.normalize(cells[[0, 2, 4]], dim=-1) @ names.T, dim=-1)
+    half = 2**-0.5
+    parts = [-(half * logs[0, 0] + logs[0, 1]), -logs[1, 2], -half * logs[2, 0]]
+    assert float(loss) == pytest.approx(float(sum(parts)) / (2 * half + 2), abs=0.02)  # products in bfloat16; each cell is its mean
+    worse, wrong = token_loss(-cells, bag, words, 20.0)
+    assert float(wrong) == 0
+    assert worse > loss + 5
+
+
+def test_tokens_that_are_spelled_alike_have_codes_that_are_alike(tokenizer: Tokenizer) -> None:
+    rows = codes(tokenizer, 64)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    vocabulary = tokenizer.get_vocab()
+    words = [token for token in vocabulary if token.startswith("Ġ") and token[1:].isalpha() and token[1:].isascii() and len(token) > 4]
+    alike = [(a, b) for a in words for b in words if a < b and a[:4] == b[:4]]
+    different = [(a, b) for a in words for b in words if a < b and not set(a[1:]) & set(b[1:])]
+    cosine = [np.mean([rows[vocabulary[a]] @ rows[vocabulary[b]] for a, b in pairs]) for pairs in (alike, different)]
+    assert alike
+    assert different
+    assert cosine[0] > 0.3 > 0.15 > abs(cosine[1])
+
+
+def test_slow_parameters_take_smaller_steps() -> None:
+    parameters = {name: torch.nn.Parameter(torch.ones(2, 2)) for name in ("fast.weight", "slow.weight")}
+    masters = Masters(parameters, weight_decay=0.0, slow={"slow.": 0.25})
+    for parameter in parameters.values():
+        parameter.grad = torch.ones_like(parameter)
+    masters.step(0.1, clip=100.0)
+    fast, slow = (1 - float(parameter.detach().mean()) for parameter in parameters.values())
+    assert slow == pytest.approx(fast / 4, rel=1e-4)
+
+
+def test_a_token_is_where_its_characters_stand(tokenizer: Tokenizer) -> None:
+    word = quick.Written("rentbridge", tuple(float(10 * i) for i in range(11)), middle=30.0, line=0, size=12.0)
+    (found,) = spelled([word], tokenizer, (2, 4))
+    ends, at = 0, []
+    for start, end in tokenizer.encode(" rentbridge").offsets:
+        first, last = max(0, start - 1), end - 1
+        at.append([4 + c for c in range(int(first * 10 // 28), int((last * 10 - 0.01) // 28) + 1) if c < 4])
+        ends = end
+    assert ends == 11
+    assert found.cells == at
+
+
+def test_the_teacher_is_asked_once_and_its_strongest_directions_come_first(tmp_path: Path) -> None:
+    texts, asked = texts_to_teach(corpus(), most=20), []
+    directions = np.random.default_rng(0).normal(size=(8, 48)).astype(np.float32)
+
+    def embed(batch: list[str]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        asked.extend(batch)
+        seeds = [np.random.default_rng(sum(map(ord, text))).normal(size=8) for text in batch]
+        vectors = np.array(seeds, np.float32) @ directions
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    for _ in range(2):
+        write_taught(texts, embed, tmp_path, width=16)
+    assert sorted(asked) == sorted(texts)
+    taught = read_taught(tmp_path)
+    assert taught.vectors.shape == (len(texts), 16)
+    whole = np.concatenate([embed([text]) for text in texts])
+    kept = taught.vectors.astype(np.float32)
+    assert np.allclose(kept @ kept.T, whole @ whole.T, atol=0.01)  # eight directions are in it, sixteen are kept
+    spread = turned(whole, width=16).var(0)
+    assert (np.diff(spread) < 1e-4).all()
+
+
+def test_imitation_is_nothing_for_the_teacher_s_own_vectors() -> None:
+    target = torch.nn.functional.normalize(torch.randn(5, 16), dim=-1)
+    gap, structure = imitation(target, target, (8, 16))
+    assert abs(float(gap)) < 1e-5
+    assert abs(float(structure)) < 1e-5
+    assert float(imitation(-target, target, (8, 16))[0]) == pytest.approx(2, abs=1e-4)
+
+
+# ---- material and optimiser
+
+
+def numbered(rng: random.Random, index: int) -> tuple[int, int]:
+    if index == 12:
+        raise ValueError("twelve is too many")
+    return index, rng.randrange(1_000_000)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_material_does_not_depend_on_the_number_of_workers_or_on_where_it_begins(workers: int) -> None:
+    with feed(numbered, seed=4) as here, feed(numbered, seed=4, first=2, workers=workers) as there:
+        wanted = [next(here) for _ in range(9)]
+        assert [next(there) for _ in range(7)] == wanted[2:]
+
+
+def test_what_goes_wrong_in_a_worker_is_told() -> None:
+    with feed(numbered, seed=0, first=11, workers=1) as items:
+        next(items)
+        with pytest.raises(UnitowerError, match="twelve is too many"):
+            next(items)
+
+
+def test_steps_too_small_for_bfloat16_add_up() -> None:
+    weight = torch.nn.Parameter(torch.ones(4, 4, dtype=torch.bfloat16))
+    masters = Masters({"weight": weight}, weight_decay=0.0)
+    for _ in range(40):
+        weight.grad = torch.ones_like(weight)
+        masters.step(1e-4, clip=100.0)
+    assert float(masters.weights["weight"].mean()) == pytest.approx(1 - 40e-4, rel=1e-4)
+    assert float(weight.detach().float().mean()) < 1  # one plus a single step would be rounded back to one
