@@ -111,14 +111,14 @@ def teach(
         for step in range(first, schedule.steps):
             torch.manual_seed(hash_of(seed, step))  # of what a measure draws: the same after a resume
             measured = lesson.measure(next(items), progress=step / schedule.steps)
-            measured.loss.backward()
+            measured.loss.backward()  # type: ignore[no-untyped-call]
             norm = masters.step(lr := schedule.rate(step), clip=schedule.clip)
 
             losses.append(measured.loss.detach())
             size += measured.size
             for kind, values in (("parts", measured.parts), ("right", measured.right)):
                 for key, value in values.items():
-                    sums[kind][key] = sums[kind].get(key, 0) + value.detach()  # type: ignore[operator]
+                    sums[kind][key] = sums[kind].get(key, 0) + value.detach()
                     counts[key] += 1
             last = step + 1 == schedule.steps
             if (step + 1) % schedule.log_every == 0 or last:

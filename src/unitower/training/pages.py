@@ -81,7 +81,13 @@ class Pages:
     def make(self, rng: random.Random, index: int) -> PageBatch:
         shape = self.pens.shape(rng)
         grid, area = (shape.rows, shape.columns), shape.rows * shape.columns
-        images, labels, passages, queries, owner, places, bag = [], [], [], [], [], [], []
+        images: list[npt.NDArray[np.uint8]] = []
+        labels: list[npt.NDArray[np.int16]] = []
+        passages: list[list[int]] = []
+        queries: list[list[int]] = []
+        owner: list[int] = []
+        places: list[list[list[int]]] = []  # of each query, of each of its tokens: cells
+        bag: list[tuple[int, int]] = []
         while len(images) < shape.pages:
             page = self.pens.page(rng, shape, index)
             if len(page.words) < FEWEST_WORDS:
