@@ -31,7 +31,7 @@ def read(corpus: Corpus, root: Path) -> None:
             continue
         before = len(corpus.words)
         for headword, entry in _entries(path):
-            for other in _translations(entry):
+            for other in _translations(entry) if WORD[0] < len(headword) < WORD[1] else ():  # others are phrases, or nothing
                 english, word = (headword, other) if first == "eng" else (other, headword)
                 corpus.words.append((ISO[second if first == "eng" else first], english, word))
         corpus.note(f"FreeDict {first}-{second}", licence=FREEDICT, texts=len(corpus.words) - before)
