@@ -98,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="nano", help="as unitower.load takes it (default: nano)")
     parser.add_argument("--lines", nargs="+", metavar="NAME", choices=[*LINES, *ALONE], help=f"of {', '.join([*LINES, *ALONE])}")
-    parser.add_argument("--quick", action="store_true", help="a few lines with small pools; Tesseract only as far as it has read them before")
+    parser.add_argument("--quick", action="store_true", help="a few lines, small pools, only what Tesseract has read before")
     parser.add_argument("--baselines", choices=["all", "kept", "none"], help="Tesseract: read all, take what was read before, none")
     parser.add_argument("--again", action="store_true", help="measure lines of this model that are kept, too")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures here as well")
@@ -117,12 +117,14 @@ def table(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     encoder = unitower.load(options.model)
     reading = options.baselines or ("kept" if options.quick else "all")
-    wanted = options.lines or [name for name in [*LINES, *ALONE] if not options.quick or name == "sts" or (name in LINES and LINES[name].quick)]
+    quick = [*(name for name, line in LINES.items() if line.quick), "sts"]
+    wanted = options.lines or (quick if options.quick else [*LINES, *ALONE])
     done: dict[str, dict[str, Any]] = {}
     for name in wanted:
         started = time.time()
         if name == "sts":
-            done[name] = kept(encoder, name, "", lambda: similarity(encoder), again=options.again)
+            graded = (material.HERE / "graded.tsv").read_text(encoding="utf-8")
+            done[name] = kept(encoder, name, graded, lambda: similarity(encoder), again=options.again)
         elif name == "speed":
             done[name] = kept(encoder, name, "", lambda: speed(encoder), again=options.again)
         else:
@@ -160,7 +162,7 @@ def searched(encoder: Encoder, name: str, *, quick: bool, reading: str, again: b
     systems: dict[str, list[dict[str, float]]] = {}
     kinds: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
-    for number, pool in enumerate(pools):
+    for pool in pools:
 
         def own(pool: Pool = pool) -> dict[str, Any]:
             told(f"{name}: {len(pool.documents)} documents, {len(pool.queries)} queries")
@@ -223,28 +225,31 @@ def others(pool: Pool, *, reading: str) -> tuple[dict[str, Any], float | None]:
 
 
 def similarity(encoder: Encoder) -> dict[str, Any]:
-    """Rank correlation of cosines with the grades of bench/nano/graded.tsv."""
-    rows = [line.split("\t") for line in (material.HERE / "graded.tsv").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
-    grades = [float(grade) for grade, _, _ in rows]
-    first, second = [row[1] for row in rows], [row[2] for row in rows]
+    """Rank correlation of cosines with the grades of bench/nano/graded.tsv, mean of its sets."""
+    lines = (material.HERE / "graded.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    names, grades = np.array([row[0] for row in rows]), np.array([float(row[1]) for row in rows])
+    first, second = [row[2] for row in rows], [row[3] for row in rows]
     task = "text-matching" if "text-matching" in encoder.tasks else "retrieval"
     a, b = (encoder.encode(texts, task=task, role="query").dense for texts in (first, second))
     half = a.shape[1] // 2
 
     def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+        return np.asarray((a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)))
 
-    by_words = [len(x & y) / len(x | y) for x, y in zip(map(_words, first), map(_words, second), strict=True)]
+    scores = {
+        "dense": cosines(a, b),
+        "half": cosines(a[:, :half], b[:, :half]),
+        "shared words": np.array([len(x & y) / len(x | y) for x, y in zip(map(_words, first), map(_words, second), strict=True)]),
+        "MiniLM": cosines(baselines.minilm(first), baselines.minilm(second)),
+    }
+    parts = list(dict.fromkeys(names))
+    by_set = {system: [spearman(values[names == part], grades[names == part]) for part in parts] for system, values in scores.items()}
     return {
-        "title": f"similarity of {len(rows)} graded pairs of sentences",
+        "title": f"similarity of {len(rows)} graded pairs of sentences, mean of {' and '.join(parts)}",
         "bar": 0.70,
         "figure": "spearman",
-        "systems": {
-            "dense": {"spearman": spearman(cosines(a, b), grades)},
-            "half": {"spearman": spearman(cosines(a[:, :half], b[:, :half]), grades)},
-            "shared words": {"spearman": spearman(by_words, grades)},
-            "MiniLM": {"spearman": spearman(cosines(baselines.minilm(first), baselines.minilm(second)), grades)},
-        },
+        "systems": {system: {"spearman": float(np.mean(values)), "sets": values} for system, values in by_set.items()},
     }
 
 
@@ -279,10 +284,15 @@ def _seconds(act: Callable[[], object]) -> float:
 # ---------------------------------------------------------------- printing
 
 
+HEAD = (
+    "line", "what", "bar", "nano, late", "", "nDCG@5", "recall@1", "dense", "dense, half", "BM25", "Tesseract", "MiniLM", "s a page",
+    "Tesseract's",
+)  # fmt: skip
+
+
 def markdown(done: Mapping[str, Mapping[str, Any]], model: str) -> str:
     """The tables, their bars beside them."""
     parts = [f"Model: {model}."]
-    head = ("line", "what", "bar", "nano, late", "", "nDCG@5", "recall@1", "dense", "dense, half", "BM25", "Tesseract", "MiniLM", "s a page", "Tesseract's")
     for title, chosen in (
         ("What nano finds", [name for name in done if name in LINES and not name.startswith("pdf-")]),
         ("Real PDFs", [name for name in done if name.startswith("pdf-")]),
@@ -292,9 +302,13 @@ def markdown(done: Mapping[str, Mapping[str, Any]], model: str) -> str:
         rows = [row(name, done[name]) for name in chosen]
         if title == "Real PDFs" and len(rows) > 1:
             rows.append(mean_row([done[name] for name in chosen]))
-        parts.append(f"### {title}\n\n{drawn(head, rows)}")
+        parts.append(f"### {title}\n\n{drawn(HEAD, rows)}")
     parts.append("### Other bars\n\n" + drawn(("what", "bar", "nano", "", "beside"), other_rows(done)))
-    by_kind = [f"- {name}: " + ", ".join(f"{kind} {number(value)}" for kind, value in one["kinds"].items()) for name, one in done.items() if len(one.get("kinds", ())) > 1]
+    by_kind = [
+        f"- {name}: " + ", ".join(f"{kind} {number(value)}" for kind, value in one["kinds"].items())
+        for name, one in done.items()
+        if len(one.get("kinds", ())) > 1
+    ]
     if by_kind:
         parts.append("### Late, by kind of query\n\n" + "\n".join(by_kind))
     return "\n\n".join(parts)
@@ -312,9 +326,8 @@ def row(name: str, one: Mapping[str, Any]) -> list[str]:
 
 
 def mean_row(some: Sequence[Mapping[str, Any]]) -> list[str]:
-    systems = {
-        system: averaged([one["systems"][system] for one in some]) for system in ("late", "dense", *OTHERS) if all(system in one["systems"] for one in some)
-    }
+    shared = [system for system in ("late", "dense", *OTHERS) if all(system in one["systems"] for one in some)]
+    systems = {system: averaged([one["systems"][system] for one in some]) for system in shared}
     return row("mean", {"title": f"mean of {len(some)} languages", "bar": None, "figure": "ndcg10", "systems": systems, "seconds": {}})
 
 
@@ -326,9 +339,12 @@ def other_rows(done: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
             one = done[name]
             (_, first), *rest = ((system, values[one["figure"]]) for system, values in one["systems"].items())
             beside = ", ".join(f"{system} {number(value)}" for system, value in rest)
+            if sets_of := next(iter(one["systems"].values())).get("sets"):
+                beside += f"; by set {', '.join(map(number, sets_of))}, MiniLM {', '.join(map(number, one['systems']['MiniLM']['sets']))}"
             if "seconds" in one:
                 beside += "".join(f", {system} {value:.3f} s a page" for system, value in one["seconds"].items())
-            rows.append([f"{one['title']} ({FIGURES[one['figure']]})", f"≥ {number(one['bar'])}", f"**{number(first)}**", reached(first, one["bar"]), beside])
+            what = f"{one['title']} ({FIGURES[one['figure']]})"
+            rows.append([what, f"≥ {number(one['bar'])}", f"**{number(first)}**", reached(first, one["bar"]), beside])
     pages = [one for name, one in done.items() if name in LINES and one["seconds"]]
     if pages:
         late, dense, half = (float(np.mean([one["systems"][system]["ndcg10"] for one in pages])) for system in ("late", "dense", "half"))

@@ -70,6 +70,11 @@ class Section:
     paragraphs: tuple[str, ...]
     anchor: str = ""
 
+    @property
+    def size(self) -> int:
+        """Words of the paragraphs."""
+        return sum(len(text.split()) for text in self.paragraphs)
+
 
 class _Blocks(HTMLParser):
     """Headings and paragraphs of a page made from DocBook."""
@@ -194,6 +199,11 @@ class Description:
     synopsis: str
     paragraphs: tuple[str, ...]
 
+    @property
+    def size(self) -> int:
+        """Words of the paragraphs."""
+        return sum(len(text.split()) for text in self.paragraphs)
+
 
 def _stanzas(pattern: str) -> Iterator[dict[str, str]]:
     """Stanzas of the lists of the stable release, of packages that are held out."""
@@ -267,7 +277,9 @@ def pdfs(language: str) -> tuple[Path, ...]:
         spoken = TAG.search(f"{package}.".replace("-doc.", "."))
         for path in sorted([*folder(package).rglob("*.pdf"), *folder(package).rglob("*.pdf.gz")]):
             tag = TAG.search(path.name) or spoken
-            if (tag[1].replace("-", "_").lower() if tag else "en") != language.lower() or "images" in path.parts or path.stat().st_size < 50_000:
+            if (tag[1].replace("-", "_").lower() if tag else "en") != language.lower():
+                continue
+            if "images" in path.parts or path.stat().st_size < 50_000:  # links and single drawings
                 continue
             name = f"{package}.{path.name.removesuffix('.gz')}"
             if path.suffix == ".gz":

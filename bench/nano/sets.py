@@ -6,14 +6,15 @@ Drawn pages are kept as files in the material's folder, `pages/`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from nano import asking, material, pages
+from nano import asking, layouts, material
 from nano.material import Section
-from nano.pages import Drawn, Sheet
+from nano.printing import Drawn, Sheet, printed
+from nano.scanning import scanned
 
 LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "ru": "rus", "it": "ita", "pt": "por", "ja": "jpn"}
 """Languages, and what Tesseract calls them."""
@@ -77,7 +78,7 @@ def stretches(language: str, number: int, *, least: int = 600) -> list[list[Sect
     size = 0
     for section in sections:
         current.append(section)
-        size += sum(len(text.split()) for text in section.paragraphs)
+        size += section.size
         if size >= least:
             found.append(current)
             current, size = [], 0
@@ -91,8 +92,8 @@ def stretches(language: str, number: int, *, least: int = 600) -> list[list[Sect
 @cache
 def articles(language: str, number: int) -> tuple[Document, ...]:
     rng = random.Random(f"articles {SEED} {language}")
-    sheets = [pages.article(rng, part, language=language, running=part[0].title) for part in stretches(language, number)]
-    return searched(pages.printed(sheets, folder(), f"articles-{language}"), language)
+    sheets = [layouts.article(rng, part, language=language, running=part[0].title) for part in stretches(language, number)]
+    return searched(printed(sheets, folder(), f"articles-{language}"), language)
 
 
 @cache
@@ -110,53 +111,61 @@ def scans() -> Pool:
         assert document.page is not None
         path = folder() / f"scan-{number:04}.png"
         if not path.is_file() or path.stat().st_mtime < document.page.path.stat().st_mtime:
-            pages.scanned(document.page.image(), random.Random(f"scan {SEED} {number}")).save(path)
+            scanned(document.page.image(), random.Random(f"scan {SEED} {number}")).save(path)
         documents.append(Document(document.text, Drawn(path, document.text)))
     return Pool(tuple(documents), by_words(documents))
 
 
 FIELDS = ("Package", "Version", "Section", "Priority", "Maintainer", "Homepage", "Installed-Size", "Architecture", "Multi-Arch", "Source")
 
+TABLE_TITLES = ("From {} to {}: an overview", "Packages reviewed: {} to {}", "{} – {}", "Size of packages, {} to {}")
+FORM_TITLES = ("Request for a package", "Package record", "Intent to package", "Review sheet")
+
+
+def _size(fields: Mapping[str, str]) -> int:
+    """Kilobytes on disk."""
+    return int(fields.get("Installed-Size", "1"))
+
 
 @cache
 def figures() -> Pool:
-    """Tables, charts, slides and forms, 50 of each, in turn."""
+    """Tables, charts, slides and forms in turn, 50 of each: about packages, the slides out of books."""
     rng = random.Random(f"figures {SEED}")
     control, told = material.control(), material.descriptions("en")
     names = [name for name in told if name in control and len(name) < 22 and len(told[name].paragraphs) > 0]
     rng.shuffle(names)
     take = iter(names)
-    sections = [section for part in stretches("en", 300) for section in part if 3 <= len(section.paragraphs)]
+    sections = [section for part in stretches("en", 300) for section in part if len(section.paragraphs) >= 3]
     rng.shuffle(sections)
     talks = iter(sections)
     sheets: list[Sheet] = []
     for _ in range(50):
         rows = [next(take) for _ in range(rng.randint(12, 22))]
-        group = sorted(rows, key=lambda name: control[name]["Section"])
+        group = sorted(rows, key=lambda name: control[name]["Section"]) if rng.random() < 0.5 else sorted(rows)
         sheets.append(
-            pages.table(
+            layouts.table(
                 rng,
-                rng.choice(("Packages of section {}", "What is new in {}", "Overview: {}", "List of {} packages")).format(control[rows[0]]["Section"]),
-                [[name, control[name]["Section"], f"{int(control[name].get('Installed-Size', '0')):,}", told[name].synopsis] for name in group],
+                rng.choice(TABLE_TITLES).format(min(rows), max(rows)),
+                [[name, control[name]["Section"], f"{_size(control[name]):,}", told[name].synopsis] for name in group],
                 ("Name", "Section", "Size (kB)", "What it is"),
-                pages.sentences(told[rows[0]].paragraphs[0])[0],
+                layouts.sentences(told[rows[0]].paragraphs[0])[0],
             )
         )
         bars = [next(take) for _ in range(rng.randint(5, 11))]
-        values = [(name, float(control[name].get("Installed-Size", "1"))) for name in bars]
+        values = [(name, _size(control[name])) for name in bars]
         title = rng.choice(("Installed size of {} packages", "Disk space: {}", "How large is {}?")).format(told[bars[0]].synopsis)
         caption = f"{told[bars[1]].synopsis}. {told[bars[2]].paragraphs[0]}"
-        sheets.append(pages.chart(rng, title, values, unit="kilobytes on disk, version of the stable release", caption=caption))
+        sheets.append(layouts.chart(rng, title, values, unit="kilobytes on disk, version of the stable release", caption=caption))
         talk = next(talks)
-        points = [sentence for text in talk.paragraphs for sentence in pages.sentences(text)[:1] if len(sentence) < 170]
+        points = [sentence for text in talk.paragraphs for sentence in layouts.sentences(text)[:1] if len(sentence) < 170]
         points = points or [" ".join(talk.paragraphs[0].split()[:20])]
-        sheets.append(pages.slide(rng, talk.title, points[: rng.randint(3, 5)], rng.choice(names)))
+        sheets.append(layouts.slide(rng, talk.title, points[: rng.randint(3, 5)], rng.choice(names)))
         name = next(take)
         fields = [(field, control[name][field]) for field in FIELDS if field in control[name]]
-        fields += [("What it is for", told[name].synopsis), ("Remarks", " ".join(pages.sentences(told[name].paragraphs[0])[:2]))]
-        note = pages.sentences(told[name].paragraphs[-1])[-1]
-        sheets.append(pages.form(rng, rng.choice(("Request for a package", "Package record", "Intent to package", "Review sheet")), fields, note))
-    documents = searched(pages.printed(sheets, folder(), "figures"), "en")
+        fields += [("What it is for", told[name].synopsis), ("Remarks", " ".join(layouts.sentences(told[name].paragraphs[0])[:2]))]
+        note = layouts.sentences(told[name].paragraphs[-1])[-1]
+        sheets.append(layouts.form(rng, rng.choice(FORM_TITLES), fields, note))
+    documents = searched(printed(sheets, folder(), "figures"), "en")
     kinds = ("table", "chart", "slide", "form")
     queries = tuple(Query(query.text, query.right, f"{kinds[query.right % 4]} {query.kind}") for query in by_words(documents))
     return Pool(documents, queries)
@@ -166,46 +175,48 @@ def figures() -> Pool:
 
 
 def told_sheet(rng: random.Random, title: str, paragraphs: Sequence[str], language: str) -> Sheet:
-    return pages.article(rng, [Section(title, tuple(paragraphs))], language=language)
+    return layouts.article(rng, [Section(title, tuple(paragraphs))], language=language)
 
 
 @cache
 def meanings() -> Pool:
-    """Answers of an FAQ, asked for by their questions, and descriptions of packages, by their one-line summaries; neither stands on its page."""
+    """Answers of an FAQ, asked for by their questions, and descriptions of packages, by their one-line summaries.
+
+    What is asked does not stand on the page."""
     rng = random.Random(f"meanings {SEED}")
     sheets, queries = [], []
     for section in material.answers("en").values():
-        if sum(len(text.split()) for text in section.paragraphs) < 40 or len(queries) == 100:
+        if section.size < 40 or len(queries) == 100:
             continue
         queries.append(Query(section.title, len(sheets), "question"))
         sheets.append(told_sheet(rng, "Debian", section.paragraphs, "en"))
-    told = [(name, one) for name, one in material.descriptions("en").items() if sum(len(text.split()) for text in one.paragraphs) > 90]
+    told = [one for one in material.descriptions("en").values() if one.size > 90]
     rng.shuffle(told)
-    for _, one in told[: 200 - len(sheets)]:
+    for one in told[: 200 - len(sheets)]:
         queries.append(Query(one.synopsis, len(sheets), "description"))
         sheets.append(told_sheet(rng, "Package", one.paragraphs, "en"))
-    return Pool(searched(pages.printed(sheets, folder(), "meanings"), "en"), tuple(queries))
+    return Pool(searched(printed(sheets, folder(), "meanings"), "en"), tuple(queries))
 
 
 @cache
 def across(language: str) -> Pool:
-    """Pages in a language, asked for in English: answers of the FAQ, where there is a translation, and descriptions of packages; 80 in all."""
+    """80 pages in a language, asked for in English: answers of the FAQ, where it is translated, and descriptions of packages."""
     rng = random.Random(f"across {SEED} {language}")
     sheets, queries = [], []
     if language != "es":
         english, own = material.answers("en"), material.answers(language)
-        shared = [anchor for anchor in english if anchor in own and sum(len(text.split()) for text in own[anchor].paragraphs) > 40]
+        shared = [anchor for anchor in english if anchor in own and own[anchor].size > 40]
         rng.shuffle(shared)
         for anchor in shared[:50]:
             queries.append(Query(english[anchor].title, len(sheets), "question"))
             sheets.append(told_sheet(rng, "Debian", own[anchor].paragraphs, language))
     english_told, told = material.descriptions("en"), material.descriptions(language)
-    able = [name for name, one in told.items() if name in english_told and sum(len(text.split()) for text in one.paragraphs) > 35]
+    able = [name for name, one in told.items() if name in english_told and one.size > 35]
     rng.shuffle(able)
     for name in able[: 80 - len(sheets)]:
         queries.append(Query(english_told[name].synopsis, len(sheets), "description"))
         sheets.append(told_sheet(rng, "", told[name].paragraphs, language))
-    return Pool(searched(pages.printed(sheets, folder(), f"across-{language}"), language), tuple(queries))
+    return Pool(searched(printed(sheets, folder(), f"across-{language}"), language), tuple(queries))
 
 
 # ---------------------------------------------------------------- text and code
@@ -216,7 +227,8 @@ def code() -> Pool:
     """200 functions, asked for by the first paragraph of their docstrings."""
     from unitower.data import BadPair, open_source
 
-    found = open_source("python_docs", roots=[material.ROOT / "python" / name for name in material.named()["python"]], split="test", test_share=1.0, licences=None)
+    roots = [material.ROOT / "python" / name for name in material.named()["python"]]
+    found = open_source("python_docs", roots=roots, split="test", test_share=1.0, licences=None)
     return _pairs(found, 200, "code", BadPair)
 
 
@@ -272,16 +284,16 @@ def settings() -> Pool:
 @cache
 def mixed() -> Pool:
     """100 pages, 100 texts and 100 functions in one pool, asked for by all kinds of query."""
-    pool_pages, functions = prose_pages("en").part(100), code().part(100)
-    told = [(name, one) for name, one in material.descriptions("en").items() if 40 < sum(len(text.split()) for text in one.paragraphs) < 200]
+    drawn, functions = prose_pages("en").part(100), code().part(100)
+    told = [one for one in material.descriptions("en").values() if 40 < one.size < 200]
     random.Random(f"mixed {SEED}").shuffle(told)
-    texts = tuple(Document("\n".join(one.paragraphs)) for _, one in told[:100])
+    texts = tuple(Document("\n".join(one.paragraphs)) for one in told[:100])
     by_text = [Query(query.text, query.right + 100, "text") for query in by_words(texts)]
-    by_text += [Query(one.synopsis, 100 + i, "text") for i, (_, one) in enumerate(told[:100])]
+    by_text += [Query(one.synopsis, 100 + i, "text") for i, one in enumerate(told[:100])]
     return Pool(
-        (*pool_pages.documents, *texts, *functions.documents),
+        (*drawn.documents, *texts, *functions.documents),
         (
-            *(Query(query.text, query.right, "page") for query in pool_pages.queries),
+            *(Query(query.text, query.right, "page") for query in drawn.queries),
             *by_text,
             *(Query(query.text, query.right + 200, "code") for query in functions.queries),
         ),
@@ -307,7 +319,7 @@ def real(language: str) -> Pool:
         numbers = [(book, page) for book in books for page in range(pdf.count(book))]
         rng.shuffle(numbers)
         kept: list[tuple[str, str]] = []
-        per_book = {book: 0 for book in books}
+        per_book = dict.fromkeys(books, 0)
         for book, page in numbers:
             if len(kept) == 50:
                 break
