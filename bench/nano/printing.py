@@ -87,7 +87,7 @@ def printed(sheets: Sequence[Sheet], to: Path, name: str) -> list[Drawn]:
     drawn = []
     for number, (image, text) in sorted(pages, key=lambda page: page[0]):
         file = f"{name}-{number:04}.png"
-        image.save(to / file)
+        image.save(to / file, compress_level=2)
         drawn.append((file, text))
     part = stamp.with_suffix(".part")
     part.write_text(json.dumps({"key": _digest(key), "pages": drawn}, ensure_ascii=False), encoding="utf-8")

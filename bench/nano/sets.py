@@ -111,7 +111,7 @@ def scans() -> Pool:
         assert document.page is not None
         path = folder() / f"scan-{number:04}.png"
         if not path.is_file() or path.stat().st_mtime < document.page.path.stat().st_mtime:
-            scanned(document.page.image(), random.Random(f"scan {SEED} {number}")).save(path)
+            scanned(document.page.image(), random.Random(f"scan {SEED} {number}")).save(path, compress_level=2)
         documents.append(Document(document.text, Drawn(path, document.text)))
     return Pool(tuple(documents), by_words(documents))
 
@@ -329,7 +329,7 @@ def real(language: str) -> Pool:
             if item is None or len(item.text) < 500 or item.source.page != page + 1 or item.text.count(". . .") > 2:
                 continue
             file = f"{language}-{len(kept):03}.png"
-            item.content.save(to / file)  # type: ignore[union-attr]
+            item.content.save(to / file, compress_level=2)  # type: ignore[union-attr]
             kept.append((file, item.text))
             per_book[book] += 1
         part = stamp.with_suffix(".part")
