@@ -80,7 +80,7 @@ LINES = {
     ),
     "strings-across": Line(
         title="interface strings by what they are in English",
-        pools=lambda: [sets.strings("en", language) for language in sets.STRINGS if language != "en"],
+        pools=lambda: [sets.strings_across(language) for language in sets.STRINGS if language != "en"],
         bar=0.60,
     ),
     "settings": Line(title="what a setting does by its name, English", pools=lambda: [sets.settings()]),

@@ -24,6 +24,9 @@ ROOT = Path(os.environ.get("NANO_TABLE") or Path(os.environ.get("XDG_CACHE_HOME"
 LOCALES = {"en": "en-US", "de": "de-DE", "fr": "fr-FR", "es": "es-ES", "ru": "ru-RU", "it": "it-IT", "pt": "pt-BR", "ja": "ja-JP"}
 """Names of the languages in the handbook."""
 
+ENGLISH = frozenset("the of and to is are this that with for can be which it as".split())
+"""Words that make a tenth of English and hardly any of other languages."""
+
 SCRIPTS = {"ru": re.compile("[\u0400-\u04ff]"), "ja": re.compile("[\u3040-\u30ff\u4e00-\u9fff]")}
 
 
@@ -168,12 +171,19 @@ def prose(language: str) -> tuple[Section, ...]:
         own = [
             text
             for text in section.paragraphs
-            if text not in english and text not in seen and (script is None or len(script.findall(text)) > 0.4 * len(text))
+            if text not in seen and (language == "en" or (text not in english and not _is_english(text)))
+            if script is None or len(script.findall(text)) > 0.4 * len(text)
         ]
         seen.update(own)
         if own:
             kept.append(Section(section.title, tuple(own), section.anchor))
     return tuple(kept)
+
+
+def _is_english(text: str) -> bool:
+    """Whether a paragraph was left untranslated."""
+    found = [word.casefold() for word in re.findall(r"[^\W\d_]+", text)]
+    return sum(word in ENGLISH for word in found) > 0.1 * len(found)
 
 
 @cache

@@ -6,15 +6,20 @@ Drawn pages are kept as files in the material's folder, `pages/`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nano import asking, layouts, material
 from nano.material import Section
 from nano.printing import Drawn, Sheet, printed
 from nano.scanning import scanned
+
+if TYPE_CHECKING:
+    from unitower.data import Pairs
+    from unitower.types import Pair
 
 LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "ru": "rus", "it": "ita", "pt": "por", "ja": "jpn"}
 """Languages, and what Tesseract calls them."""
@@ -29,7 +34,6 @@ class Document:
     text: str
     page: Drawn | None = None
     language: str = "eng"
-    modality: str = "text"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Pool:
     def part(self, size: int) -> Pool:
         """The first documents and what asks for them."""
         return Pool(self.documents[:size], tuple(query for query in self.queries if query.right < size), self.task)
+
+    def as_code(self) -> Pool:
+        """The same for the task of code."""
+        return Pool(self.documents, self.queries, "code")
 
 
 def folder() -> Path:
@@ -225,51 +233,65 @@ def across(language: str) -> Pool:
 @cache
 def code() -> Pool:
     """200 functions, asked for by the first paragraph of their docstrings."""
-    from unitower.data import BadPair, open_source
+    from unitower.data import open_source
 
     roots = [material.ROOT / "python" / name for name in material.named()["python"]]
     found = open_source("python_docs", roots=roots, split="test", test_share=1.0, licences=None)
-    return _pairs(found, 200, "code", BadPair)
+    return paired((pair.query.text, pair.document.text) for pair in shuffled(found)).as_code()
 
 
-def _pairs(found: object, number: int, task: str, bad: type[Exception], wanted: Callable[[object], bool] = lambda pair: True) -> Pool:
-    order = list(range(len(found)))  # type: ignore[arg-type]
+def shuffled(pairs: Pairs) -> Iterator[Pair]:
+    """Those pairs of a source that can be used, in an order of our own."""
+    from unitower.data import BadPair
+
+    order = list(range(len(pairs)))
     random.Random(f"pairs {SEED}").shuffle(order)
-    documents, queries = [], []
-    seen: set[str] = set()
     for index in order:
         try:
-            pair = found[index]  # type: ignore[index]
-        except bad:
+            yield pairs[index]
+        except BadPair:
             continue
-        if not wanted(pair) or pair.query.text in seen or pair.document.text in seen:
-            continue
-        seen |= {pair.query.text, pair.document.text}
-        queries.append(Query(pair.query.text, len(documents), task))
-        documents.append(Document(pair.document.text, modality="code" if task == "code" else "text"))
-        if len(documents) == number:
+
+
+def paired(texts: Iterable[tuple[str, str]], *, number: int = 200) -> Pool:
+    """The first pairs of a query and a text, no text in two of them."""
+    found: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for query, text in texts:
+        if query not in seen and text not in seen:
+            seen |= {query, text}
+            found.append((query, text))
+        if len(found) == number:
             break
-    return Pool(tuple(documents), tuple(queries), task if task == "code" else "retrieval")
+    return Pool(tuple(Document(text) for _, text in found), tuple(Query(query, i, "pairs") for i, (query, _) in enumerate(found)))
 
 
 STRINGS = ("en", "de", "fr", "es", "ru", "it", "pt", "pl", "uk", "ja", "zh", "tr")
+LEAST_STRING = 12
+"""Characters of an interface string in English: shorter ones say little."""
 
 
 @cache
-def strings(first: str, second: str) -> Pool:
-    """200 interface strings in one language, asked for by what they are in the other."""
-    from unitower.data import BadPair, open_source
+def strings(language: str) -> tuple[tuple[str, str], ...]:
+    """Interface strings in English and in another language, on the test side of the split."""
+    from unitower.data import open_source
 
-    found = open_source("translations", folders=material.catalogue_folders(), languages=(first, second), split="test", test_share=0.3)
-    return _pairs(found, 200, "strings", BadPair, lambda pair: pair.query.metadata["language"] == first and len(pair.query.text) > 12)  # type: ignore[attr-defined]
+    found = open_source("translations", folders=material.catalogue_folders(), languages=("en", language), split="test")
+    sides = ({item.metadata["language"]: item.text for item in (pair.query, pair.document)} for pair in shuffled(found))
+    return tuple((side["en"], side[language]) for side in sides if len(side["en"]) > LEAST_STRING)
+
+
+@cache
+def strings_across(language: str) -> Pool:
+    """200 interface strings in a language, asked for by what they are in English."""
+    return paired(strings(language))
 
 
 @cache
 def own_strings(language: str) -> Pool:
     """200 interface strings, asked for by two or three of their words."""
-    base = strings("en", language) if language != "en" else strings("de", "en")
-    queries = tuple(Query(query.text, query.right, "strings") for query in by_words(base.documents) if query.kind == "keywords")
-    return Pool(base.documents, queries)
+    base = strings_across(language) if language != "en" else paired((other, english) for english, other in strings("de"))
+    return Pool(base.documents, tuple(query for query in by_words(base.documents) if query.kind == "keywords"))
 
 
 @cache
@@ -277,8 +299,7 @@ def settings() -> Pool:
     """What settings of programs do, asked for by what they are called; English."""
     pairs = list(material.settings())
     random.Random(f"settings {SEED}").shuffle(pairs)
-    once = list({summary: (summary, told) for summary, told in pairs}.values())[:200]
-    return Pool(tuple(Document(told) for _, told in once), tuple(Query(summary, i, "settings") for i, (summary, _) in enumerate(once)))
+    return paired(pairs)
 
 
 @cache
