@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nano import baselines, material, sets
+from nano.keeping import got_json, put_json
 from nano.measuring import measured
 from nano.progress import told
 from nano.ranking import averaged, figures, ranks, spearman
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--model", default="nano", help="as unitower.load takes it (default: nano)")
     parser.add_argument("--lines", nargs="+", metavar="NAME", choices=[*LINES, *ALONE], help=f"of {', '.join([*LINES, *ALONE])}")
     parser.add_argument("--quick", action="store_true", help="a few lines, small pools, only what Tesseract has read before")
+    parser.add_argument("--most", type=int, metavar="N", help="take the first N documents of each pool: quicker, and easier to find in")
     parser.add_argument("--baselines", choices=["all", "kept", "none"], help="Tesseract: read all, take what was read before, none")
     parser.add_argument("--again", action="store_true", help="measure lines of this model that are kept, too")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures here as well")
@@ -128,14 +130,14 @@ def table(options: argparse.Namespace) -> None:
         elif name == "speed":
             done[name] = kept(encoder, name, "", lambda: speed(encoder), again=options.again)
         else:
-            done[name] = searched(encoder, name, quick=options.quick, reading=reading, again=options.again)
+            most = options.most or (LINES[name].quick if options.quick else 0)
+            done[name] = searched(encoder, name, most=most or None, reading=reading, again=options.again)
         told(f"{name}: {time.time() - started:.0f} s")
     model = {"name": encoder.name, "revision": encoder.revision, "dtype": str(encoder.dtype).removeprefix("torch.")}
+    part_of = ", small pools" if options.quick or options.most else ""
     if options.json is not None:
-        part = options.json.with_name(options.json.name + ".part")
-        part.write_text(json.dumps({"model": model, "quick": options.quick, "lines": done}, indent=1), encoding="utf-8")
-        part.replace(options.json)
-    print(markdown(done, f"{model['name']} ({model['revision']}, {model['dtype']})" + (", quick" if options.quick else "")))
+        put_json(options.json, {"model": model, "quick": options.quick, "most": options.most, "lines": done}, indent=1)
+    print(markdown(done, f"{model['name']} ({model['revision']}, {model['dtype']}){part_of}"))
 
 
 def kept(encoder: Encoder, name: str, what: str, measure: Callable[[], dict[str, Any]], *, again: bool) -> dict[str, Any]:
@@ -143,22 +145,22 @@ def kept(encoder: Encoder, name: str, what: str, measure: Callable[[], dict[str,
     key = hashlib.sha256(f"{VERSION} {encoder.revision} {encoder.dtype} {name} {what}".encode()).hexdigest()[:24]
     path = material.ROOT / "results" / f"{name}-{key}.json"
     if path.is_file() and not again:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(got_json(path))
     found = measure()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(found), encoding="utf-8")
-    part.replace(path)
+    put_json(path, found)
     return found
 
 
 # ---------------------------------------------------------------- lines that search
 
 
-def searched(encoder: Encoder, name: str, *, quick: bool, reading: str, again: bool) -> dict[str, Any]:
-    """Figures of a line by system: late, dense, half, BM25, MiniLM and, where it read them, Tesseract; of kinds of query too."""
+def searched(encoder: Encoder, name: str, *, most: int | None, reading: str, again: bool) -> dict[str, Any]:
+    """Figures of a line by system: late, dense, half, BM25, MiniLM and, where it read them, Tesseract; of kinds of query too.
+
+    most  documents of each pool; None for all
+    """
     line = LINES[name]
-    pools = [pool.part(line.quick) if quick and line.quick else pool for pool in line.pools()]
+    pools = [pool.part(most) for pool in line.pools()]
     systems: dict[str, list[dict[str, float]]] = {}
     kinds: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}

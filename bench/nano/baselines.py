@@ -6,6 +6,7 @@ What Tesseract read and MiniLM's vectors are kept in the material's folder, by c
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -21,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from nano import material
+from nano.keeping import got_json, put, put_json
+from nano.progress import told
 from nano.ranking import Scores
 from nano.sets import Document
 
@@ -61,15 +64,10 @@ def read(documents: Sequence[Document], *, only_kept: bool = False) -> tuple[lis
         if not kept.is_file():
             if only_kept:
                 return None
-            from nano.progress import told
-
             told(f"Tesseract: page {number + 1} of {len(documents)} ({document.language})")
             text, took = recognised(document.page.path, document.language, enlarged=ENLARGED)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_suffix(".part")
-            part.write_text(json.dumps({"text": text, "seconds": took}, ensure_ascii=False), encoding="utf-8")
-            part.replace(kept)
-        found = json.loads(kept.read_text(encoding="utf-8"))
+            put_json(kept, {"text": text, "seconds": took})
+        found = got_json(kept)
         texts.append(found["text"])
         seconds.append(found["seconds"])
     return texts, float(np.mean(seconds))
@@ -127,10 +125,9 @@ def minilm(texts: Sequence[str]) -> Any:
             mask = tokens["attention_mask"][..., None]
             mean = (model(**tokens).last_hidden_state * mask).sum(1) / mask.sum(1)
             vectors[some] = torch.nn.functional.normalize(mean, dim=-1).numpy()
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_name(f"{key}.part.npy")
-    np.save(part, vectors)
-    part.replace(kept)
+    packed = io.BytesIO()
+    np.save(packed, vectors)
+    put(kept, packed.getvalue())
     return vectors
 
 

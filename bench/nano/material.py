@@ -18,13 +18,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from nano.keeping import put
+
 HERE = Path(__file__).parent
 ROOT = Path(os.environ.get("NANO_TABLE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unitower" / "nano-table")
 
 LOCALES = {"en": "en-US", "de": "de-DE", "fr": "fr-FR", "es": "es-ES", "ru": "ru-RU", "it": "it-IT", "pt": "pt-BR", "ja": "ja-JP"}
 """Names of the languages in the handbook."""
 
-ENGLISH = frozenset("the of and to is are this that with for can be which it as".split())
+ENGLISH = frozenset(["the", "of", "and", "to", "is", "are", "this", "that", "with", "for", "can", "be", "which", "it", "as"])
 """Words that make a tenth of English and hardly any of other languages."""
 
 SCRIPTS = {"ru": re.compile("[\u0400-\u04ff]"), "ja": re.compile("[\u3040-\u30ff\u4e00-\u9fff]")}
@@ -279,7 +281,6 @@ TAG = re.compile(r"[.-]([a-z]{2}(?:[_-][A-Za-z]{2})?)[.-]")
 def pdfs(language: str) -> tuple[Path, ...]:
     """Books as PDF in a language, unpacked."""
     unpacked = ROOT / "pdf"
-    unpacked.mkdir(exist_ok=True)
     found = {}
     for package in named()["documents"]:
         if package == "live-manual-pdf":  # its pages are nearly empty: the text is in another package
@@ -295,9 +296,7 @@ def pdfs(language: str) -> tuple[Path, ...]:
             if path.suffix == ".gz":
                 target = unpacked / name
                 if not target.exists():
-                    part = target.with_suffix(".part")
-                    part.write_bytes(gzip.decompress(path.read_bytes()))
-                    part.replace(target)
+                    put(target, gzip.decompress(path.read_bytes()))
                 path = target
             found[name] = path
     return tuple(path for _, path in sorted(found.items()))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nano.keeping import got_json, put_json
 from nano.lettering import font_css
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def printed(sheets: Sequence[Sheet], to: Path, name: str) -> list[Drawn]:
     to.mkdir(parents=True, exist_ok=True)
     key = json.dumps([VERSION, CSS, FIT, *[[s.inside, s.style, s.size] for s in sheets]])
     stamp = to / f"{name}.json"
-    if stamp.is_file() and (kept := json.loads(stamp.read_text(encoding="utf-8")))["key"] == _digest(key):
+    if stamp.is_file() and (kept := got_json(stamp))["key"] == _digest(key):
         return [Drawn(to / file, text) for file, text in kept["pages"]]
     pages = []
     for size in sorted({sheet.size for sheet in sheets}):
@@ -89,9 +90,7 @@ def printed(sheets: Sequence[Sheet], to: Path, name: str) -> list[Drawn]:
         file = f"{name}-{number:04}.png"
         image.save(to / file, compress_level=2)
         drawn.append((file, text))
-    part = stamp.with_suffix(".part")
-    part.write_text(json.dumps({"key": _digest(key), "pages": drawn}, ensure_ascii=False), encoding="utf-8")
-    part.replace(stamp)
+    put_json(stamp, {"key": _digest(key), "pages": drawn})
     return [Drawn(to / file, text) for file, text in drawn]
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nano import asking, layouts, material
+from nano.keeping import got_json, put_json
 from nano.material import Section
 from nano.printing import Drawn, Sheet, printed
 from nano.scanning import scanned
@@ -51,8 +52,10 @@ class Pool:
     queries: tuple[Query, ...]
     task: str = "retrieval"
 
-    def part(self, size: int) -> Pool:
-        """The first documents and what asks for them."""
+    def part(self, size: int | None) -> Pool:
+        """The first documents and what asks for them; None for all."""
+        if size is None:
+            return self
         return Pool(self.documents[:size], tuple(query for query in self.queries if query.right < size), self.task)
 
     def as_code(self) -> Pool:
@@ -304,21 +307,17 @@ def settings() -> Pool:
 
 @cache
 def mixed() -> Pool:
-    """100 pages, 100 texts and 100 functions in one pool, asked for by all kinds of query."""
-    drawn, functions = prose_pages("en").part(100), code().part(100)
+    """100 pages, 100 descriptions of packages and 100 functions in turn in one pool, asked for by all kinds of query."""
     told = [one for one in material.descriptions("en").values() if 40 < one.size < 200]
     random.Random(f"mixed {SEED}").shuffle(told)
-    texts = tuple(Document("\n".join(one.paragraphs)) for one in told[:100])
-    by_text = [Query(query.text, query.right + 100, "text") for query in by_words(texts)]
-    by_text += [Query(one.synopsis, 100 + i, "text") for i, one in enumerate(told[:100])]
-    return Pool(
-        (*drawn.documents, *texts, *functions.documents),
-        (
-            *(Query(query.text, query.right, "page") for query in drawn.queries),
-            *by_text,
-            *(Query(query.text, query.right + 200, "code") for query in functions.queries),
-        ),
+    texts = paired((one.synopsis, "\n".join(one.paragraphs)) for one in told)
+    parts = {"page": prose_pages("en").part(100), "text": texts.part(100), "code": code().part(100)}
+    parts["text"] = replace(parts["text"], queries=(*parts["text"].queries, *by_words(parts["text"].documents)))
+    documents = tuple(document for three in zip(*(pool.documents for pool in parts.values()), strict=True) for document in three)
+    queries = tuple(
+        Query(query.text, 3 * query.right + place, kind) for place, (kind, pool) in enumerate(parts.items()) for query in pool.queries
     )
+    return Pool(documents, queries)
 
 
 # ---------------------------------------------------------------- real PDFs
@@ -327,8 +326,6 @@ def mixed() -> Pool:
 @cache
 def real(language: str) -> Pool:
     """Fifty pages of books, drawn as they are when a PDF is indexed."""
-    import json
-
     from unitower.ingest import pdf
 
     to = folder() / "pdf"
@@ -353,8 +350,6 @@ def real(language: str) -> Pool:
             item.content.save(to / file, compress_level=2)  # type: ignore[union-attr]
             kept.append((file, item.text))
             per_book[book] += 1
-        part = stamp.with_suffix(".part")
-        part.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
-        part.replace(stamp)
-    documents = searched((Drawn(to / file, text) for file, text in json.loads(stamp.read_text(encoding="utf-8"))), language)
+        put_json(stamp, kept)
+    documents = searched((Drawn(to / file, text) for file, text in got_json(stamp)), language)
     return Pool(documents, by_words(documents))
