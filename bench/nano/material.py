@@ -173,7 +173,7 @@ def prose(language: str) -> tuple[Section, ...]:
         own = [
             text
             for text in section.paragraphs
-            if text not in seen and (language == "en" or (text not in english and not _is_english(text)))
+            if text not in seen and (language == "en" or (text not in english and not is_english(text)))
             if script is None or len(script.findall(text)) > 0.4 * len(text)
         ]
         seen.update(own)
@@ -182,7 +182,7 @@ def prose(language: str) -> tuple[Section, ...]:
     return tuple(kept)
 
 
-def _is_english(text: str) -> bool:
+def is_english(text: str) -> bool:
     """Whether a paragraph was left untranslated."""
     found = [word.casefold() for word in re.findall(r"[^\W\d_]+", text)]
     return sum(word in ENGLISH for word in found) > 0.1 * len(found)

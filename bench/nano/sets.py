@@ -346,6 +346,8 @@ def real(language: str) -> Pool:
             item = next(iter(pdf.read(book, key=book.name, start=page)), None)
             if item is None or len(item.text) < 500 or item.source.page != page + 1 or item.text.count(". . .") > 2:
                 continue
+            if language != "en" and material.is_english(item.text):  # not yet translated
+                continue
             file = f"{language}-{len(kept):03}.png"
             item.content.save(to / file, compress_level=2)  # type: ignore[union-attr]
             kept.append((file, item.text))
