@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """To be raised when lines are measured in another way, so that kept ones are measured anew."""
 
-FIGURES = {"ndcg10": "nDCG@10", "mrr10": "MRR@10", "first5": "right one among the first 5", "spearman": "Spearman", "ratio": "times"}
+TITLES = {"ndcg10": "nDCG@10", "mrr10": "MRR@10", "first5": "right one among the first 5", "spearman": "Spearman", "ratio": "times"}
 OTHERS = ("half", "BM25", "Tesseract", "MiniLM")
 
 
@@ -213,13 +213,13 @@ def others(pool: Pool, *, reading: str) -> tuple[dict[str, Any], float | None]:
     """Ranks of the searches beside nano, and Tesseract's seconds a page."""
     queries, right = [query.text for query in pool.queries], [query.right for query in pool.queries]
     texts = [document.text for document in pool.documents]
-    found = {"BM25": ranks(baselines.bm25(queries, texts), right), "MiniLM": ranks(baselines.minilm_scores(queries, texts), right)}
+    found = {"BM25": ranks(baselines.by_words(queries, texts), right), "MiniLM": ranks(baselines.minilm_scores(queries, texts), right)}
     if reading == "none" or any(document.page is None for document in pool.documents):
         return found, None
     read = baselines.read(pool.documents, only_kept=reading == "kept")
     if read is None:
         return found, None
-    found["Tesseract"] = ranks(baselines.bm25(queries, read[0]), right)
+    found["Tesseract"] = ranks(baselines.by_words(queries, read[0]), right)
     return found, read[1]
 
 
@@ -320,7 +320,7 @@ def row(name: str, one: Mapping[str, Any]) -> list[str]:
     systems, figure = one["systems"], one["figure"]
     late = systems["late"][figure]
     return [
-        name, f"{one['title']} ({FIGURES[figure]})", "" if one["bar"] is None else f"≥ {number(one['bar'])}", f"**{number(late)}**",
+        name, f"{one['title']} ({TITLES[figure]})", "" if one["bar"] is None else f"≥ {number(one['bar'])}", f"**{number(late)}**",
         "" if one["bar"] is None else reached(late, one["bar"]), number(systems["late"]["ndcg5"]), number(systems["late"]["recall1"]),
         *(number(systems[system][figure]) if system in systems else "" for system in ("dense", *OTHERS)),
         *(f"{one['seconds'][system]:.2f}" if system in one["seconds"] else "" for system in ("nano", "Tesseract")),
@@ -345,7 +345,7 @@ def other_rows(done: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
                 beside += f"; by set {', '.join(map(number, sets_of))}, MiniLM {', '.join(map(number, one['systems']['MiniLM']['sets']))}"
             if "seconds" in one:
                 beside += "".join(f", {system} {value:.3f} s a page" for system, value in one["seconds"].items())
-            what = f"{one['title']} ({FIGURES[one['figure']]})"
+            what = f"{one['title']} ({TITLES[one['figure']]})"
             rows.append([what, f"≥ {number(one['bar'])}", f"**{number(first)}**", reached(first, one["bar"]), beside])
     pages = [one for name, one in done.items() if name in LINES and one["seconds"] and one["figure"] == "ndcg10"]
     if pages:

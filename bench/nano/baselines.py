@@ -8,12 +8,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import resource
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -34,19 +32,28 @@ CHUNK = 150
 """Words of a piece of text that MiniLM reads at once: it takes 256 tokens. A document scores as its best piece."""
 
 
-def bm25(queries: Sequence[str], texts: Sequence[str], *, k1: float = 1.2, b: float = 0.75) -> Scores:
-    """Robertson's BM25 with Lucene's idf, over the words the index of this project has: [queries, documents]."""
+def by_words(queries: Sequence[str], texts: Sequence[str]) -> Scores:
+    """BM25 by the words and the formula of the index: [queries, documents], 0 where no word is found."""
+    from unitower.stores.ranking import QUERY_WORDS, Matches, bm25
     from unitower.stores.words import analysed, asked
 
-    counts = [analysed(text).counts for text in texts]
-    lengths = np.array([max(1, sum(count.values())) for count in counts], np.float64)
-    spread = Counter(word for count in counts for word in count)
+    words = [analysed(text) for text in texts]
+    lengths = np.array([len(one.parts) for one in words], np.int64)
     scores = np.zeros((len(queries), len(texts)), np.float32)
     for row, query in enumerate(queries):
-        for word in asked(query).counts:
-            idf = math.log(1 + (len(texts) - spread[word] + 0.5) / (spread[word] + 0.5))
-            often = np.array([count.get(word, 0) for count in counts], np.float64)
-            scores[row] += idf * often * (k1 + 1) / (often + k1 * (1 - b + b * lengths / lengths.mean()))
+        wanted = list(asked(query).counts)[:QUERY_WORDS]
+        counts = np.array([[one.counts.get(word, 0) for word in wanted] for one in words], np.int64).reshape(len(texts), len(wanted))
+        places = np.flatnonzero(counts.any(axis=1))
+        if len(places):
+            matches = Matches(
+                positions=places,
+                counts=counts[places],
+                lengths=lengths[places],
+                has_phrase=np.zeros(len(places), bool),
+                entries=int(np.count_nonzero(lengths)),
+                parts=int(lengths.sum()),
+            )
+            scores[row, places] = bm25(matches)
     return scores
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from nano.ranking import Scores
 from nano.sets import Pool
+from unitower.evaluation.models import all_maxsims
+from unitower.types import Ragged
 
 if TYPE_CHECKING:
     from unitower.encode.encoder import Encoder
-    from unitower.types import Ragged
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,11 @@ def measured(encoder: Encoder, pool: Pool) -> Measured:
     documents = np.stack([dense[i] for i in range(len(pool.documents))])
     half = documents.shape[1] // 2
     return Measured(
-        late=late_scores(asked.multi, [tokens[i] for i in range(len(pool.documents))]),
+        late=all_maxsims(asked.multi, Ragged.of([tokens[i] for i in range(len(pool.documents))])),
         dense=asked.dense @ documents.T,
         half=_unit(asked.dense[:, :half]) @ _unit(documents[:, :half]).T,
         page_seconds=seconds / len(pages) if pages else None,
     )
-
-
-def late_scores(queries: Ragged, documents: list[np.ndarray]) -> Scores:
-    """`unitower.maxsim` of every query with every document, all queries at once."""
-    starts = np.asarray(queries.offsets[:-1])
-    scores = np.empty((len(starts), len(documents)), np.float32)
-    for column, tokens in enumerate(documents):
-        scores[:, column] = np.add.reduceat((queries.data @ tokens.T).max(axis=1), starts)
-    return scores
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ Of equal scores the right one counts as last: what gives everything the same sco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,20 +22,26 @@ def ranks(scores: Scores, right: Sequence[int]) -> npt.NDArray[np.int64]:
     return (scores >= own[:, None]).sum(axis=1)
 
 
+FIGURES = {"ndcg10": "ndcg@10", "ndcg5": "ndcg@5", "recall1": "recall@1", "mrr10": "mrr@10", "first5": "success@5"}
+"""Names of the table, and what `unitower.evaluation.metrics` calls them."""
+
+
+@cache
+def worth(rank: int) -> dict[str, float]:
+    """What the right document is worth at a rank."""
+    from unitower.evaluation.metrics import Measure
+
+    return {name: Measure.named(measure).of([0] * (rank - 1) + [1], [1]) for name, measure in FIGURES.items()}
+
+
 def figures(found: npt.NDArray[np.int64]) -> dict[str, float]:
     """Means over the queries: nDCG@5 and @10, recall@1, MRR@10, and the share with the right one among the first five.
 
     >>> {name: round(value, 2) for name, value in figures(np.array([1, 3, 11])).items()}
     {'ndcg10': 0.5, 'ndcg5': 0.5, 'recall1': 0.33, 'mrr10': 0.44, 'first5': 0.67}
     """
-    gain = 1 / np.log2(1 + found)
-    return {
-        "ndcg10": float(np.where(found <= 10, gain, 0).mean()),
-        "ndcg5": float(np.where(found <= 5, gain, 0).mean()),
-        "recall1": float((found == 1).mean()),
-        "mrr10": float(np.where(found <= 10, 1 / found, 0).mean()),
-        "first5": float((found <= 5).mean()),
-    }
+    each = [worth(min(int(rank), 11)) for rank in found]
+    return {name: float(np.mean([one[name] for one in each])) for name in FIGURES}
 
 
 def averaged(several: Sequence[dict[str, float]]) -> dict[str, float]:

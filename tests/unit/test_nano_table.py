@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unitower.scoring import maxsim
-from unitower.types import Ragged
-
 BENCH = Path(__file__).parents[2] / "bench"
 
 
@@ -44,18 +41,6 @@ def test_rank_correlation_with_equal_values_done_by_hand(bench):
     assert bench("nano.ranking").spearman([1, 2, 2, 9], [1, 2, 3, 4]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
 
 
-def test_late_scores_of_many_queries_are_those_of_maxsim(bench):
-    rng = np.random.default_rng(0)
-
-    def units(n):
-        rows = rng.standard_normal((n, 8)).astype(np.float32)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-    queries, documents = [units(n) for n in (3, 1, 5)], [units(n) for n in (4, 9)]
-    found = bench("nano.measuring").late_scores(Ragged.of(queries), documents)
-    np.testing.assert_allclose(found, [maxsim(query, documents) for query in queries], rtol=1e-5)
-
-
 TEXTS = [
     "The orchard keeper prunes apple trees\nbefore the first frost of winter arrives.",
     "The harbour master counts fishing boats\nbefore the morning ferry of winter arrives.",
@@ -65,8 +50,8 @@ TEXTS = [
 
 
 def test_key_words_stand_on_the_page_and_a_search_by_words_finds_it(bench):
-    asked = bench("nano.asking").keywords(TEXTS * 1, seed=1)
-    scores = bench("nano.baselines").bm25(asked, TEXTS)
+    asked = bench("nano.asking").keywords(TEXTS, seed=1)
+    scores = bench("nano.baselines").by_words(asked, TEXTS)
     assert all(word in text.casefold() for query, text in zip(asked, TEXTS, strict=True) for word in query.split())
     assert bench("nano.ranking").ranks(scores, range(4)).tolist() == [1, 1, 1, 1]
 
@@ -85,9 +70,10 @@ def test_pages_without_rare_words_are_not_asked_for(bench):
     assert asking.phrases(same, seed=0) == [None] * 8
 
 
-def test_bm25_of_a_case_done_by_hand(bench):
-    found = bench("nano.baselines").bm25(["pear"], ["pear apple", "apple apple"])
-    assert found[0].tolist() == pytest.approx([math.log(1 + 1.5 / 1.5) * 2.2 / 2.2, 0.0])
+def test_a_text_without_the_words_has_no_score(bench):
+    found = bench("nano.baselines").by_words(["pear"], ["pear apple", "apple apple"])
+    assert found[0, 0] > 0
+    assert found[0, 1] == 0
 
 
 def test_a_tenth_of_names_is_held_out_whatever_their_case(bench):
