@@ -101,7 +101,9 @@ def main() -> None:
     parser.add_argument("--lines", nargs="+", metavar="NAME", choices=[*LINES, *ALONE], help=f"of {', '.join([*LINES, *ALONE])}")
     parser.add_argument("--quick", action="store_true", help="a few lines, small pools, only what Tesseract has read before")
     parser.add_argument("--most", type=int, metavar="N", help="take the first N documents of each pool: quicker, and easier to find in")
-    parser.add_argument("--baselines", choices=["all", "kept", "none"], help="Tesseract: read all, take what was read before, none")
+    parser.add_argument(
+        "--baselines", choices=["all", "kept", "none"], help="all; kept: Tesseract as far as it has read before; none: BM25 alone"
+    )
     parser.add_argument("--again", action="store_true", help="measure lines of this model that are kept, too")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures here as well")
     options = parser.parse_args()
@@ -180,7 +182,8 @@ def searched(encoder: Encoder, name: str, *, most: int | None, reading: str, aga
         beside, read_seconds = others(pool, reading=reading)
         if read_seconds is not None:
             seconds.setdefault("Tesseract", []).append(read_seconds)
-        for system, some in {**found, **beside}.items():
+        chance = np.arange(1, len(pool.documents) + 1)
+        for system, some in {**found, **beside, "chance": chance}.items():
             systems.setdefault(system, []).append(figures(some))
         for kind in sorted({query.kind for query in pool.queries}):
             chosen = np.array([query.kind == kind for query in pool.queries])
@@ -213,8 +216,11 @@ def others(pool: Pool, *, reading: str) -> tuple[dict[str, Any], float | None]:
     """Ranks of the searches beside nano, and Tesseract's seconds a page."""
     queries, right = [query.text for query in pool.queries], [query.right for query in pool.queries]
     texts = [document.text for document in pool.documents]
-    found = {"BM25": ranks(baselines.by_words(queries, texts), right), "MiniLM": ranks(baselines.minilm_scores(queries, texts), right)}
-    if reading == "none" or any(document.page is None for document in pool.documents):
+    found = {"BM25": ranks(baselines.by_words(queries, texts), right)}
+    if reading == "none":
+        return found, None
+    found["MiniLM"] = ranks(baselines.minilm_scores(queries, texts), right)
+    if any(document.page is None for document in pool.documents):
         return found, None
     read = baselines.read(pool.documents, only_kept=reading == "kept")
     if read is None:
@@ -287,8 +293,8 @@ def _seconds(act: Callable[[], object]) -> float:
 
 
 HEAD = (
-    "line", "what", "bar", "nano, late", "", "nDCG@5", "recall@1", "dense", "dense, half", "BM25", "Tesseract", "MiniLM", "s a page",
-    "Tesseract's",
+    "line", "what", "bar", "chance", "nano, late", "", "nDCG@5", "recall@1", "dense", "dense, half",
+    "BM25", "Tesseract", "MiniLM", "s a page", "Tesseract's",
 )  # fmt: skip
 
 
@@ -320,7 +326,8 @@ def row(name: str, one: Mapping[str, Any]) -> list[str]:
     systems, figure = one["systems"], one["figure"]
     late = systems["late"][figure]
     return [
-        name, f"{one['title']} ({TITLES[figure]})", "" if one["bar"] is None else f"≥ {number(one['bar'])}", f"**{number(late)}**",
+        name, f"{one['title']} ({TITLES[figure]})", "" if one["bar"] is None else f"≥ {number(one['bar'])}",
+        number(systems["chance"][figure]), f"**{number(late)}**",
         "" if one["bar"] is None else reached(late, one["bar"]), number(systems["late"]["ndcg5"]), number(systems["late"]["recall1"]),
         *(number(systems[system][figure]) if system in systems else "" for system in ("dense", *OTHERS)),
         *(f"{one['seconds'][system]:.2f}" if system in one["seconds"] else "" for system in ("nano", "Tesseract")),
@@ -328,7 +335,7 @@ def row(name: str, one: Mapping[str, Any]) -> list[str]:
 
 
 def mean_row(some: Sequence[Mapping[str, Any]]) -> list[str]:
-    shared = [system for system in ("late", "dense", *OTHERS) if all(system in one["systems"] for one in some)]
+    shared = [system for system in ("chance", "late", "dense", *OTHERS) if all(system in one["systems"] for one in some)]
     systems = {system: averaged([one["systems"][system] for one in some]) for system in shared}
     return row("mean", {"title": f"mean of {len(some)} languages", "bar": None, "figure": "ndcg10", "systems": systems, "seconds": {}})
 

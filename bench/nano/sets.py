@@ -6,6 +6,7 @@ Drawn pages are kept as files in the material's folder, `pages/`.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -189,24 +190,36 @@ def told_sheet(rng: random.Random, title: str, paragraphs: Sequence[str], langua
     return layouts.article(rng, [Section(title, tuple(paragraphs))], language=language)
 
 
+RARE = 0.02
+"""Share of the texts that a word stands in up to which it gives away which one is meant."""
+
+
+def in_other_words(pairs: Sequence[tuple[str, Sequence[str]]]) -> list[bool]:
+    """Whether a query of three words or more shares none with its text that is rare among the texts."""
+    texts = [set(asking.words(" ".join(paragraphs))) for _, paragraphs in pairs]
+    spread = Counter(word for text in texts for word in text)
+    asked = [set(asking.words(query)) for query, _ in pairs]
+    return [
+        len(query) >= 3 and all(spread[word] > RARE * len(texts) for word in query & text) for query, text in zip(asked, texts, strict=True)
+    ]
+
+
 @cache
 def meanings() -> Pool:
-    """Answers of an FAQ, asked for by their questions, and descriptions of packages, by their one-line summaries.
+    """Answers of an FAQ, asked for by their questions, and descriptions of packages, by their one-line summaries; 200 in all.
 
-    What is asked does not stand on the page."""
+    What is asked does not stand on the page, nor any of its words that would tell the page from most others.
+    """
     rng = random.Random(f"meanings {SEED}")
-    sheets, queries = [], []
-    for section in material.answers("en").values():
-        if section.size < 40 or len(queries) == 100:
-            continue
-        queries.append(Query(section.title, len(sheets), "question"))
-        sheets.append(told_sheet(rng, "Debian", section.paragraphs, "en"))
-    told = [one for one in material.descriptions("en").values() if one.size > 90]
-    rng.shuffle(told)
-    for one in told[: 200 - len(sheets)]:
-        queries.append(Query(one.synopsis, len(sheets), "description"))
-        sheets.append(told_sheet(rng, "Package", one.paragraphs, "en"))
-    return Pool(searched(printed(sheets, folder(), "meanings"), "en"), tuple(queries))
+    asked = [(one.title, one.paragraphs, "question", "Debian") for one in material.answers("en").values() if one.size >= 40]
+    asked += [(one.synopsis, one.paragraphs, "description", "Package") for one in material.descriptions("en").values() if one.size > 60]
+    asked = [one for one, fit in zip(asked, in_other_words([(one[0], one[1]) for one in asked]), strict=True) if fit]
+    rng.shuffle(asked)
+    asked.sort(key=lambda one: one[2] != "question")  # there are fewer questions: all of them
+    asked = rng.sample(asked[:200], 200)
+    sheets = [told_sheet(rng, title, paragraphs, "en") for _, paragraphs, _, title in asked]
+    queries = tuple(Query(text, i, kind) for i, (text, _, kind, _) in enumerate(asked))
+    return Pool(searched(printed(sheets, folder(), "meanings"), "en"), queries)
 
 
 @cache

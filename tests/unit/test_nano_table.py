@@ -131,12 +131,12 @@ def test_the_table_has_bars_and_distances_beside_the_figures(bench):
     good, bad = ({"ndcg10": value, "ndcg5": value, "recall1": value, "mrr10": value, "first5": value} for value in (0.95, 0.5))
     line = {
         "title": "English pages", "bar": 0.9, "figure": "ndcg10", "kinds": {}, "seconds": {"nano": 0.1, "Tesseract": 1.0},
-        "systems": {"late": good, "dense": bad, "half": bad, "BM25": good, "MiniLM": bad},
+        "systems": {"late": good, "dense": bad, "half": bad, "BM25": good, "MiniLM": bad, "chance": bad},
     }  # fmt: skip
     printed = table.markdown({"pages-en": line, "pages-de": {**line, "systems": {**line["systems"], "late": bad}}}, "nano")
     first, second = (row for row in printed.split("\n") if row.startswith("| pages-"))
-    assert "| ≥ .900 | **.950** | yes |" in first
-    assert "| ≥ .900 | **.500** | .400 short |" in second
+    assert "| ≥ .900 | .500 | **.950** | yes |" in first
+    assert "| ≥ .900 | .500 | **.500** | .400 short |" in second
     assert "| ≤ 12 | **22.5** | no |" in printed  # late .95 and .50, dense .50 and .50
     assert "| ≤ 2 | **0.0** | yes |" in printed
 
