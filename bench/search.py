@@ -476,7 +476,7 @@ def plot(arguments: argparse.Namespace) -> None:
         axes.plot([point["pages"] for point in points], [point[name] for point in points], style, label=label)
     axes.set(xscale="log", yscale="log", xlabel=f"pages of {points[0]['tokens a page']} tokens", ylabel="CPU milliseconds of one thread")
     axes.set_xticks([point["pages"] for point in points], [f"{point['pages']:,}" for point in points])
-    ticks = [2, 5, 10, 20, 50, 100, 200]
+    ticks = [0.5, 1, 2, 5, 10, 20, 50, 100, 200]
     axes.set_yticks(ticks, map(str, ticks))
     axes.minorticks_off()
     axes.grid(alpha=0.3)
