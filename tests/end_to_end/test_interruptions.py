@@ -35,6 +35,8 @@ def write_files(folder: Path) -> None:
     pages = [f"Page {n}. " + " ".join(f"{WORDS[(n * i) % len(WORDS)]} {n * i}" for i in range(1, 60)) for n in range(1, PAGES + 1)]
     write_pdf(folder / "files" / "long.pdf", pages)
     (folder / "files" / "z.txt").write_text("The last file.\n", encoding="utf-8")
+    for path in (folder / "files").iterdir():  # times are kept with the entries: the same in every folder
+        os.utime(path, (1_700_000_000, 1_700_000_000))
 
 
 def stored_items(folder: Path) -> int:
