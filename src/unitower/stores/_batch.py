@@ -47,8 +47,8 @@ def kept(entries: Sequence[Entry], embeddings: Embeddings, *, widths: tuple[int,
     """
     if len(entries) != len(embeddings):
         raise ValueError(f"there are {len(entries)} entries but vectors of {len(embeddings)}.")
-    if embeddings.dense.dtype != np.float32:
-        raise ValueError(f"a store keeps dense vectors of float32, these are {embeddings.dense.dtype}: encode without precision=.")
+    if embeddings.dense.dtype.kind != "f":
+        raise ValueError(f"a store keeps dense vectors as float32, these are {embeddings.dense.dtype}: encode without precision=.")
     given = (embeddings.dense.shape[1], embeddings.multi.width)
     if widths is not None and entries and given != widths:
         raise ValueError(
