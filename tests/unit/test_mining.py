@@ -13,6 +13,7 @@ from data_samples import picture, png_base64, write_files, write_jsonl
 from fake import FakeEncoder, tokens_of
 from PIL import Image, ImageDraw
 
+from unitower import codes
 from unitower.data import BadPair, Pairs, open_source
 from unitower.errors import IndexMismatch, UnitowerError
 from unitower.index import Index
@@ -69,7 +70,9 @@ def dense(text: str) -> np.ndarray[Any, Any]:
 
 
 def late(query: str, document: str) -> float:
-    similarity = tokens_of(query, task="retrieval") @ tokens_of(document, task="retrieval").T
+    rows = tokens_of(document, task="retrieval")
+    kept = codes.unpack(codes.pack(rows), rows.shape[1])  # as a store keeps them: int8
+    similarity = tokens_of(query, task="retrieval") @ kept.T
     return float(similarity.max(axis=1).mean())
 
 
