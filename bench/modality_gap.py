@@ -64,7 +64,7 @@ TEMPERATURE = 0.05  # jina-embeddings-v3's pair phase; v4 names 0.02, for its tr
 
 TOWER = ModelConfig(
     text=TextConfig(
-        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=128, vocab_size=8192,
+        hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=128, vocab_size=16384,
         mrope_section=(2, 3, 3), rope_theta=10_000.0, max_position_embeddings=512,
     ),
     vision=VisionConfig(depth=2, hidden_size=64, num_heads=4, intermediate_size=128, out_hidden_size=64, fullatt_block_indexes=(0, 1)),

@@ -13,7 +13,7 @@ from unitower.training.recipe import Mix, Objective, Phase, Recipe, Source
 
 TOWER = ModelConfig(
     text=TextConfig(
-        hidden_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=256, vocab_size=8192,
+        hidden_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=256, vocab_size=16384,
         mrope_section=(4, 6, 6), rope_theta=10_000.0, max_position_embeddings=4096,
     ),
     vision=VisionConfig(depth=2, hidden_size=64, num_heads=4, intermediate_size=128, out_hidden_size=128, fullatt_block_indexes=(1,)),
