@@ -24,6 +24,7 @@ from unitower.model import embedder as embedder_module
 from unitower.model.checkpoint import adapter_layout, base_layout, shapes_of_parts, theirs
 from unitower.model.config import LoraConfig, ModelConfig, TextConfig, VisionConfig
 from unitower.model.embedder import Embedder, Patches, TokenSequence, Vectors
+from unitower.model.linear import onednn_has
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -33,9 +34,13 @@ with warnings.catch_warnings():
 WITHIN = 1e-5
 VOCAB, IMAGE, START, END, VIDEO = 40, 3, 4, 5, 39
 TASKS = ("retrieval", "text-matching", "code")
-ALONE = 1e-6
-"""How far an item's vectors may be from those it gets in another batch. With oneDNN's float32 products they are nearly always equal to the
-bit; a tower with a head 10 wide was seen 6e-8 off."""
+BIT_EQUAL = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") and onednn_has(torch.float32)
+ALONE = 0.0 if BIT_EQUAL else 1e-6
+"""How far an item's vectors may be from those it gets in another batch: not at all where oneDNN's float32 rows are known not to depend on
+their number."""
+ALONE_AS_RELEASED = 1e-6
+"""The same for the released code's arithmetic, whose attention reads the rows where they lie: torch's result depends on how they are
+aligned in memory, and two tokens with a head 10 wide were seen 1e-7 off."""
 
 
 # ---- what is drawn
@@ -374,8 +379,9 @@ def test_an_item_gets_the_same_vectors_alone_and_in_any_batch_and_order(
                 shuffled = tower([sequences[i] for i in order], adapters=adapter, as_released=as_released)
                 for place, i in enumerate(order):
                     alone = tower([sequences[i]], adapters=adapter, as_released=as_released)
-                    assert_same(item_of(together, i), alone, within=ALONE)
-                    assert_same(item_of(shuffled, place), alone, within=ALONE)
+                    within = ALONE_AS_RELEASED if as_released else ALONE
+                    assert_same(item_of(together, i), alone, within=within)
+                    assert_same(item_of(shuffled, place), alone, within=within)
 
 
 @examples(30)
@@ -390,7 +396,7 @@ def test_items_of_different_adapters_share_a_pass(
         mixed = tower(sequences, adapters=adapters, as_released=True)
         for i, (sequence, adapter) in enumerate(zip(sequences, adapters, strict=True)):
             alone = tower([sequence], adapters=adapter, as_released=True)
-            assert_same(item_of(mixed, i), alone, within=ALONE)
+            assert_same(item_of(mixed, i), alone, within=ALONE_AS_RELEASED)
             assert_same(alone, tower([sequence], adapters=adapter), within=WITHIN)  # merged
         if len(set(adapters)) > 1:
             assert_same(tower(sequences, adapters=adapters), mixed, within=WITHIN)
