@@ -19,10 +19,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SOURCE = Path("src/unitower/kernels/maxsim.c")
-LIBRARY = "_maxsim.so"
+SOURCES = (SOURCE, Path("src/unitower/model/passes.c"))
 
-FLAGS = ["-O3", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden"]
-"""No -march: the file chooses its path at run time, so that a wheel runs on any processor of its kind."""
+FLAGS = ["-O3", "-std=gnu11", "-shared", "-fPIC", "-fvisibility=hidden", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math"]
+"""No -march: the files choose their path at run time, so that a wheel runs on any processor of its kind."""
 
 
 def compiler() -> list[str]:
@@ -33,14 +33,19 @@ def compiler() -> list[str]:
     return next(([found] for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), [])
 
 
+def library_of(source: Path) -> Path:
+    """`_maxsim.so` beside maxsim.c."""
+    return source.with_name(f"_{source.stem}.so")
+
+
 def compiled(target: Path, *, source: Path = HERE / SOURCE) -> bool:
-    """Compile the kernels into a file. False where that is not possible: that is no error, unitower works without."""
+    """Compile a source into a file. False where that is not possible: that is no error, unitower works without."""
     command = compiler()
     if not command or sys.platform == "win32":
         return False
     made = target.with_suffix(".new")
     try:
-        done = subprocess.run([*command, *FLAGS, "-o", str(made), str(source)], capture_output=True, check=False, timeout=300)
+        done = subprocess.run([*command, *FLAGS, "-o", str(made), str(source), "-lm"], capture_output=True, check=False, timeout=300)
     except (OSError, subprocess.TimeoutExpired):
         return False
     if done.returncode:
@@ -68,14 +73,16 @@ class CompiledKernels(BuildHookInterface):  # type: ignore[misc, valid-type, unu
         if self.target_name != "wheel":
             return
         if version == "editable":
-            compiled(Path(self.root) / SOURCE.parent / LIBRARY)
+            for source in SOURCES:
+                compiled(Path(self.root) / library_of(source), source=Path(self.root) / source)
             return
         self._folder = tempfile.TemporaryDirectory()
-        library = Path(self._folder.name) / LIBRARY
-        if compiled(library, source=Path(self.root) / SOURCE):
-            build_data["force_include"][str(library)] = f"unitower/kernels/{LIBRARY}"
-            build_data["pure_python"] = False
-            build_data["tag"] = f"py3-none-{platform_tag()}"
+        for source in SOURCES:
+            library = Path(self._folder.name) / library_of(source).name
+            if compiled(library, source=Path(self.root) / source):
+                build_data["force_include"][str(library)] = str(library_of(source).relative_to("src"))
+                build_data["pure_python"] = False
+                build_data["tag"] = f"py3-none-{platform_tag()}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if hasattr(self, "_folder"):
@@ -83,4 +90,5 @@ class CompiledKernels(BuildHookInterface):  # type: ignore[misc, valid-type, unu
 
 
 if __name__ == "__main__":
-    print("compiled" if compiled(HERE / SOURCE.parent / LIBRARY) else "no C compiler: unitower runs on numpy alone")
+    made = [compiled(HERE / library_of(source), source=HERE / source) for source in SOURCES]
+    print("compiled" if all(made) else "no C compiler: unitower runs on numpy and torch alone")

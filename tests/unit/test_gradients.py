@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unitower.model import passes
 from unitower.model.gradients import attend, rms_norm, silu_gate, turn, window_attention
 
 
@@ -106,3 +110,71 @@ def test_gradients_of_attention_in_bfloat16_err_no_more_than_torchs_own() -> Non
 def test_the_written_out_gradient_is_that_of_finite_differences(function: Callable[[Tensor], Tensor]) -> None:
     torch.manual_seed(1)
     assert torch.autograd.gradcheck(function, torch.randn(5, 3, 8, dtype=torch.float64, requires_grad=True))
+
+
+def in_bfloat16(name: str) -> tuple[list[Tensor], list[Tensor]]:
+    """Result and gradients of a case in bfloat16, and those of the plain formula in float32 on the same numbers."""
+    ours, plain, shapes = CASES[name]
+    torch.manual_seed(3)
+    arguments = [torch.randn(shape).bfloat16() for shape in shapes]
+    results = []
+    for function, dtype in ((ours, torch.bfloat16), (plain, torch.float32)):
+        leaves = [argument.to(dtype, copy=True).requires_grad_() for argument in arguments]
+        y = function(*leaves)
+        y.backward(torch.linspace(-1, 1, y.numel()).bfloat16().to(dtype).view_as(y))
+        results.append([y.detach().float(), *(leaf.grad.float() for leaf in leaves if leaf.grad is not None)])
+    return results[0], results[1]
+
+
+COMPILED = ("norm", "norm of images", "gate", "windows")
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=["portable", "AVX2", "AVX-512"])
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = Path(__file__).parents[2]
+    spec = importlib.util.spec_from_file_location("hatch_build", root / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    if not (command := build.compiler()):
+        pytest.skip("no C compiler here")
+    made = tmp_path_factory.mktemp("passes") / "_passes.so"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CC", f"{command[0]} -DHIGHEST={request.param}")
+        assert build.compiled(made, source=root / "src/unitower/model/passes.c")
+    return made
+
+
+@pytest.fixture
+def path(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "library", partial(passes.library.__wrapped__, library))
+    monkeypatch.setattr(passes, "MOST_THREADS", 1000)
+
+
+@pytest.mark.usefixtures("path")
+def test_each_compiled_path_errs_no_more_than_torch() -> None:
+    for name in COMPILED:
+        called = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(passes, "_call", lambda *arguments, call=passes._call, called=called: (called.append(arguments[0]), call(*arguments)))
+            fast, wanted = in_bfloat16(name)
+        assert called
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(passes, "library", lambda: None)
+            slow, _ = in_bfloat16(name)
+        for ours, torchs, right in zip(fast, slow, wanted, strict=True):
+            assert (ours - right).norm() <= 1.3 * (torchs - right).norm() + 1e-3 * right.norm()
+
+
+@pytest.mark.usefixtures("path")
+def test_compiled_passes_keep_far_out_values_finite() -> None:
+    far = torch.tensor([[-300.0, -90.0, 0.0, 90.0, 300.0, 1.0, 1.0, 1.0, 2.0, 2.0]], dtype=torch.bfloat16)
+    torch.testing.assert_close(passes.gate(far), (F.silu(far[:, :5].float()) * far[:, 5:].float()).bfloat16(), rtol=1e-2, atol=1e-30)
+    assert torch.isfinite(passes.gate_back(far, torch.ones(1, 5, dtype=torch.bfloat16))).all()
+    rows = torch.tensor([[-300.0, 300.0, 0.0, 299.0], [-1e30, -1e30, -1e30, -1e30]], dtype=torch.bfloat16)
+    torch.testing.assert_close(passes.softmax(rows.clone()).float(), rows.float().softmax(-1), rtol=1e-2, atol=1e-30)
+
+
+def test_a_checkout_that_was_not_compiled_trains_by_torch(tmp_path: Path) -> None:
+    assert passes.library.__wrapped__(tmp_path / "none.so") is None

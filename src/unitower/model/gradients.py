@@ -1,8 +1,8 @@
 """Attention and the elementwise steps of a block with gradients written out: what training would else spend half of its time on.
 
 Autograd keeps and walks every small operation in the elementwise steps; here each keeps its input only, and goes back in as few passes
-over memory as it takes. Where bfloat16 and float32 meet, the former is widened first: torch does not vectorise operations on two kinds of
-number on a CPU. Torch's own way back through attention takes up to twice as long there as the five products it consists of.
+over memory as it takes (passes.py). Where bfloat16 and float32 meet, the former is widened first: torch does not vectorise operations on two
+kinds of number on a CPU. Torch's own way back through attention takes up to twice as long there as the five products it consists of.
 Tested against autograd on the plain formulas. They can be differentiated once.
 """
 
@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from unitower.model import passes
+from unitower.model.passes import turned
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -110,23 +113,14 @@ def window_attention(qkv_BPR: Tensor, cos_P1D: Tensor, sin_P1D: Tensor, windows:
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        wide = x.float()
-        scale = torch.rsqrt(torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square() / x.shape[-1] + eps)
+        y, scale = passes.norm(x, weight, eps)
         ctx.save_for_backward(x, weight, scale)
-        return (wide * scale).to(x.dtype) * weight
+        return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, weight, scale = ctx.saved_tensors
-        normed, wide, factor = x.float() * scale, gradient.float(), weight.float()
-        along = normed * wide
-        for_weight = along.flatten(0, -2).sum(0).to(weight.dtype) if ctx.needs_input_grad[1] else None
-        if not ctx.needs_input_grad[0]:
-            return None, for_weight, None
-        share = (along @ factor)[..., None] / x.shape[-1]
-        for_x = torch.addcmul(wide * factor, normed, share, value=-1).mul_(scale).to(x.dtype)
-        return for_x, for_weight, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        return *passes.norm_back(*ctx.saved_tensors, gradient), None
 
 
 class _Turn(torch.autograd.Function):
@@ -146,37 +140,25 @@ class _SiluGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate_up: Tensor) -> Tensor:
         ctx.save_for_backward(gate_up)
-        gate, up = gate_up.chunk(2, dim=-1)
-        return F.silu(gate).mul_(up)
+        return passes.gate(gate_up)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (gate_up,) = ctx.saved_tensors
-        gate, up = gate_up.chunk(2, dim=-1)
-        back = torch.empty_like(gate_up)
-        for_gate, for_up = back.chunk(2, dim=-1)
-        torch.mul(F.silu(gate), gradient, out=for_up)
-        for_gate.copy_(torch.ops.aten.silu_backward(gradient * up, gate))
-        return back
+        return passes.gate_back(*ctx.saved_tensors, gradient)
 
 
 class _WindowAttention(torch.autograd.Function):
-    """Letters: B images, P patches, A heads, D head width; M windows of all images times heads, S patches of a window."""
-
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, cos: Tensor, sin: Tensor, windows: Sequence[tuple[int, int]], heads: int) -> Tensor:
         images, patches, width = qkv.shape
-        parts = qkv.view(images, patches, 3, heads, -1)
-        q, k = turned(parts[:, :, :2], cos[:, None], sin[:, None]).unbind(2)
-        v = parts[:, :, 2]
+        qkv, cos, sin = qkv.contiguous(), cos.float(), sin.float()
         mixed = qkv.new_empty(images, patches, width // 3)
         kept, first = [], 0
         for size, count in windows:
-            stretch = slice(first, first + size * count)
-            q_MSD, k_MSD, v_MSD = (_by_window(t[:, stretch], size, count) for t in (q, k, v))
-            weights_MSS = torch.softmax(_scaled(q_MSD, k_MSD.mT, head_dim=q_MSD.shape[-1]), dim=-1)
-            mixed[:, stretch] = _by_patch(torch.bmm(weights_MSS, v_MSD), images, count).flatten(2)
+            q_MSD, k_MSD, v_MSD = passes.split(qkv, cos, sin, heads, first=first, count=count, size=size)
+            weights_MSS = passes.softmax(torch.bmm(q_MSD, k_MSD.mT))
+            passes.to_patches_(mixed, torch.bmm(weights_MSS, v_MSD), heads, first=first, count=count)
             kept += [q_MSD, k_MSD, v_MSD, weights_MSS]
             first += size * count
         ctx.save_for_backward(cos, sin, *kept)
@@ -187,48 +169,16 @@ class _WindowAttention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         cos, sin, *kept = ctx.saved_tensors
-        images, patches, width = gradient.shape
-        back = gradient.new_empty(images, patches, 3, ctx.heads, width // ctx.heads)
+        gradient = gradient.contiguous()
+        back = gradient.new_empty(*gradient.shape[:2], 3 * gradient.shape[2])
         first = 0
         for number, (size, count) in enumerate(ctx.windows):
-            stretch = slice(first, first + size * count)
             q_MSD, k_MSD, v_MSD, weights_MSS = kept[4 * number : 4 * number + 4]
-            mixed_MSD = _by_window(gradient.view(images, patches, ctx.heads, -1)[:, stretch], size, count)
+            mixed_MSD = passes.to_windows(gradient, ctx.heads, first=first, count=count, size=size)
             for_weights = torch.bmm(mixed_MSD, v_MSD.mT)
             for_scores = torch.ops.aten._softmax_backward_data(for_weights, weights_MSS, -1, weights_MSS.dtype)
-            for_q = _scaled(for_scores, k_MSD, head_dim=q_MSD.shape[-1])
-            for_k = _scaled(for_scores.mT, q_MSD, head_dim=q_MSD.shape[-1])
+            for_q, for_k = torch.bmm(for_scores, k_MSD), torch.bmm(for_scores.mT, q_MSD)
             for_v = torch.bmm(weights_MSS.mT, mixed_MSD)
-            for part, value in enumerate((for_q, for_k, for_v)):
-                back[:, stretch, part] = _by_patch(value, images, count)
+            passes.join_(back, for_q, for_k, for_v, cos, sin, ctx.heads, first=first, count=count)
             first += size * count
-        back[:, :, :2] = turned(back[:, :, :2], cos[:, None], -sin[:, None])
-        return back.flatten(2), None, None, None, None
-
-
-def _by_window(t_BPAD: Tensor, size: int, count: int) -> Tensor:
-    """[B, count * size, A, D] -> [B * count * A, size, D], contiguous."""
-    images, _, heads, width = t_BPAD.shape
-    return t_BPAD.reshape(images * count, size, heads, width).transpose(1, 2).reshape(-1, size, width)
-
-
-def _by_patch(t_MSD: Tensor, images: int, count: int) -> Tensor:
-    """[B * count * A, size, D] -> [B, count * size, A, D]."""
-    _, size, width = t_MSD.shape
-    return t_MSD.view(images * count, -1, size, width).transpose(1, 2).reshape(images, count * size, -1, width)
-
-
-def _scaled(left: Tensor, right: Tensor, *, head_dim: int) -> Tensor:
-    """Products over the root of the head width, scaled before they are rounded."""
-    return torch.baddbmm(left.new_empty(1, 1, 1), left, right, beta=0, alpha=head_dim**-0.5)
-
-
-def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """The turn itself, in the precision of x: two products, into each of which a second one is added."""
-    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    a, b = x.chunk(2, dim=-1)
-    y = x * torch.cat([cos, cos], dim=-1)
-    left, right = y.chunk(2, dim=-1)
-    left.addcmul_(b, sin, value=-1)
-    right.addcmul_(a, sin)
-    return y
+        return back, None, None, None, None

@@ -206,7 +206,8 @@ class VisionTower(nn.Module):
     def forward(self, pixels_BPV: Tensor, grid: tuple[int, int], route: Route | None) -> Tensor:
         """Images of one size to their cells.
 
-        pixels_BPV  [B, P, channels * time * patch * patch], patches in merge-cell order
+        pixels_BPV  [B, P, channels * time * patch * patch], patches in merge-cell order; without the time, [B, P, channels * patch *
+                    patch], for pictures whose frames are all alike: half of the products
         grid        (rows, columns) of patches
         route       None for the fast arithmetic, BARE for the released code's (there are no adapters here)
         returns     [B, H * W, out_hidden_size], cells row by row
@@ -215,7 +216,10 @@ class VisionTower(nn.Module):
         rows, columns = grid[0] // merge, grid[1] // merge
         where = geometry(rows, columns, window=config.window_cells, merge=merge, head_dim=config.head_dim)
         device, dtype = self.patch_embed.device, self.patch_embed.dtype
-        x = linear(pixels_BPV.to(device, dtype), self.patch_embed.flatten(1))
+        embed = self.patch_embed.flatten(1)
+        if pixels_BPV.shape[-1] < embed.shape[1]:
+            embed = self.patch_embed.float().sum(2).flatten(1).to(dtype)
+        x = linear(pixels_BPV.to(device, dtype), embed)
         images, patches, width = x.shape
         x = x.view(images, rows * columns, merge * merge, width)[:, where.order.to(device)].view(images, patches, width)
         angles = where.angles.to(device)[:, None]

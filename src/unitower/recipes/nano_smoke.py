@@ -47,7 +47,8 @@ def small(stage: Stage, places: Places) -> Stage:
         return replace(stage, characters=400_000)
     if stage.name not in STEPS:
         return stage
-    settings: dict[str, Any] = {"schedule": Schedule(steps=STEPS[stage.name], lr=3e-3, warmup=3, save_every=10, log_every=2)}
+    schedule = replace(stage.schedule, steps=STEPS[stage.name], lr=3e-3, warmup=3, slow={}, save_every=10, log_every=2)  # type: ignore[attr-defined]
+    settings: dict[str, Any] = {"schedule": schedule}
     if isinstance(stage, ReadingStage | PagesStage | AdapterStage):
         settings["shapes"] = SHAPES
     if isinstance(stage, TextStage | PagesStage | AdapterStage):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import shutil
 import sys
@@ -28,7 +27,7 @@ from unitower.errors import UnitowerError
 from unitower.model.checkpoint import replacing, write_json
 from unitower.training.curve import write_curve
 from unitower.training.feed import feed
-from unitower.training.loop import METRICS, STATE, Told, append, hash_of
+from unitower.training.loop import METRICS, STATE, Told, append, hash_of, write_state
 from unitower.training.masters import Masters
 
 WEIGHTS = "weights.safetensors"
@@ -64,7 +63,10 @@ class Lesson(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """lr rises over `warmup` steps and falls by half a cosine to `last` of its height; `slow` as `Masters` has it."""
+    """lr rises over `warmup` steps and falls to `last` of its height; `slow` and `muon` as `Masters` has them.
+
+    falling  share of the steps, the last ones, over which lr falls in a straight line; None: half a cosine over all of them
+    """
 
     steps: int
     lr: float
@@ -73,13 +75,18 @@ class Schedule:
     clip: float = 1.0
     weight_decay: float = 0.02
     slow: Mapping[str, float] = field(default_factory=dict)
+    muon: bool = False
+    falling: float | None = None
     save_every: int = 250
     log_every: int = 50
 
     def rate(self, step: int) -> float:
         rise = min(1.0, (step + 1) / max(1, self.warmup))
-        fall = 0.5 * (1 + math.cos(math.pi * step / max(1, self.steps)))
-        return self.lr * rise * (fall * (1 - self.last) + self.last)
+        done = step / max(1, self.steps)
+        if self.falling is None:
+            fall = 0.5 * (1 + math.cos(math.pi * done))
+            return self.lr * rise * (fall * (1 - self.last) + self.last)
+        return self.lr * rise * max(self.last, min(1.0, (1 - done) / self.falling))
 
 
 def teach(
@@ -100,7 +107,7 @@ def teach(
     resume  go on from the state in `out` if there is one; without it `out` must be new or empty
     """
     claim(out, said, resume=resume)
-    masters = Masters(lesson.parameters, weight_decay=schedule.weight_decay, slow=schedule.slow)
+    masters = Masters(lesson.parameters, weight_decay=schedule.weight_decay, slow=schedule.slow, muon=schedule.muon)
     first = _restored(out, masters)
     clock, size = time.perf_counter(), 0
     sums: dict[str, dict[str, Tensor]] = {"parts": {}, "right": {}}
@@ -134,7 +141,7 @@ def teach(
                 sums, size, losses = {"parts": {}, "right": {}}, 0, []
                 counts.clear()
             if (step + 1) % schedule.save_every == 0 and not last:
-                _save(out, masters, step + 1)
+                write_state(out, masters.state, {"step": step + 1})
 
     with replacing(out / WEIGHTS) as part:
         save_file(masters.weights, part)
@@ -161,24 +168,6 @@ def claim(out: Path, said: Mapping[str, Any], *, resume: bool) -> None:
     if not (out / STATE).exists() and not (out / WEIGHTS).exists():
         (out / METRICS).unlink(missing_ok=True)  # of a run that was stopped before it had saved anything
     write_json(out / SAID, said)
-
-
-def _save(out: Path, masters: Masters, step: int) -> None:
-    """Write the state beside the old one, then take its place: a kill leaves one of the two whole."""
-    part, whole, old = out / f"{STATE}.part", out / STATE, out / f"{STATE}.old"
-    for stale in (part, old):
-        shutil.rmtree(stale, ignore_errors=True)
-    part.mkdir()
-    save_file(masters.state, part / "tensors.safetensors")
-    write_json(part / "run.json", {"step": step})
-    for path in (part / "tensors.safetensors", part / "run.json", part):
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-    if whole.exists():
-        whole.rename(old)
-    part.rename(whole)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _restored(out: Path, masters: Masters) -> int:

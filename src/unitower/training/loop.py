@@ -335,6 +335,24 @@ def hash_of(*numbers: int) -> int:
 # ---------------------------------------------------------------- state on disk
 
 
+def write_state(out: Path, tensors: Mapping[str, Tensor], run: Mapping[str, Any]) -> None:
+    """Write the state beside the old one, then take its place: a kill leaves one of the two whole."""
+    part, whole, old = out / f"{STATE}.part", out / STATE, out / f"{STATE}.old"
+    for stale in (part, old):
+        shutil.rmtree(stale, ignore_errors=True)
+    part.mkdir()
+    save_file(dict(tensors), part / "tensors.safetensors")
+    write_json(part / "run.json", run)
+    for path in (part / "tensors.safetensors", part / "run.json", part):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    if whole.exists():
+        whole.rename(old)
+    part.rename(whole)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 @dataclass(kw_only=True)
 class Run:
     """How far a run is: phase and step that come next, and what they depend on."""
@@ -348,10 +366,7 @@ class Run:
     def save(
         self, out: Path, recipe: Recipe, embedder: Embedder, stage: Stage | None, samplers: Mapping[str, Any], phase: int, step: int
     ) -> None:
-        """Write the state beside the old one, then take its place: a kill leaves one of the two whole.
-
-        A backbone that no phase moves is not written again and again: it is where the recipe's start is.
-        """
+        """Write the state. A backbone that no phase moves is not written again and again: it is where the recipe's start is."""
         frozen = recipe.config is None and not any("tower" in each.train for each in recipe.phases)
         kept = {n: p for n, p in embedder.named_parameters() if not frozen or ".lora_" in n or n.startswith("projector.")}
         tensors = {f"model.{name}": p.detach().cpu().contiguous() for name, p in kept.items()}
@@ -363,21 +378,8 @@ class Run:
                     tensors[f"{key}.{name}"] = value.cpu().contiguous()
                 if stage.averages:
                     tensors[f"average.{name}"] = stage.averages[i].cpu().contiguous()
-        part, whole, old = out / f"{STATE}.part", out / STATE, out / f"{STATE}.old"
-        for stale in (part, old):
-            shutil.rmtree(stale, ignore_errors=True)
-        part.mkdir()
-        save_file(tensors, part / "tensors.safetensors")
         adapters = {name: asdict(replace(lora, extra={})) for name, lora in embedder.lora.items()}
-        write_json(part / "run.json", {"phase": phase, "step": step, "adapters": adapters, "samplers": samplers})
-        for path in (part / "tensors.safetensors", part / "run.json", part):
-            descriptor = os.open(path, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
-        if whole.exists():
-            whole.rename(old)
-        part.rename(whole)
-        shutil.rmtree(old, ignore_errors=True)
+        write_state(out, tensors, {"phase": phase, "step": step, "adapters": adapters, "samplers": samplers})
 
     @classmethod
     def restore(cls, out: Path, embedder: Embedder) -> Run:

@@ -80,10 +80,8 @@ def patches(images: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
 
 
 def pixels(patches_BPV: npt.NDArray[np.uint8], *, like: Tensor) -> Tensor:
-    """Bytes of `patches` to numbers: [B, P, 1176], normalised, each picture twice as the temporal patch wants it."""
-    values = (torch.from_numpy(patches_BPV).to(like.device).float() / 255 - MEAN) / STD
-    images, count, _ = values.shape
-    return values.view(images, count, 3, 1, 196).expand(-1, -1, -1, 2, -1).reshape(images, count, 1176).to(like.dtype)
+    """Bytes of `patches` to numbers: [B, P, 588], normalised, one frame."""
+    return torch.from_numpy(patches_BPV).to(like.device).float().sub_(255 * MEAN).div_(255 * STD).to(like.dtype)
 
 
 def character_loss(reader: Reader, cells: Tensor, labels: npt.NDArray[np.int16], *, written: float, blanks: float) -> tuple[Tensor, ...]:

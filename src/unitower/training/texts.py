@@ -27,13 +27,16 @@ from unitower.training.packed import Packed, late_scores, pack, text_vectors
 
 KINDS = {"parallel": 26, "words": 6, "glosses": 14, "summaries": 12, "functions": 14, "titles": 8, "keywords": 20}
 """Kinds of batch and their shares: the same in two languages, words in two, words and definitions, docstrings and what follows, docstrings
-and code, titles and texts, key words and passages."""
+and code, titles and texts, key words and passages. One more, "teacher", has texts and no pairs: all of it is to lie as the teacher has it."""
 
 SYMMETRIC = {"parallel", "words"}
 """Kinds whose two sides say the same: half of their pairs are two queries, for text-matching."""
 
 DENSE_SCALE, LATE_SCALE = 20.0, 30.0
 """One over the temperature. Token scores lie closer together than dense ones."""
+
+LONG_CHARACTERS, LONG_SHARE = 32, 0.8
+"""Of a batch of the teacher's texts: short ones (labels, words) are many and teach little."""
 
 QUERY_TOKENS, PASSAGE_TOKENS, PASSAGE_CHARACTERS = 40, 48, 400
 
@@ -48,7 +51,10 @@ class Taught:
 
 @dataclass(frozen=True)
 class TextBatch:
-    """size queries, then size documents; rows of the teacher's vectors of each, -1 where it has none: int64 [2 * size]."""
+    """size queries, then size documents; rows of the teacher's vectors of each, -1 where it has none: int64 [2 * size].
+
+    Of the kind "teacher": size texts, all of which it has.
+    """
 
     kind: str
     packed: Packed
@@ -76,11 +82,14 @@ class Library:
         self.corpus, self.taught = corpus, taught
         self._parallel, self._words = _by_language(corpus.parallel), _by_language(corpus.words)
         self._english = [passage for passage in map(opening, corpus.texts.get("en", ())) if passage in taught.rows]
+        known = sorted(taught.rows)
+        self.long, self.short = ([t for t in known if (len(t) > LONG_CHARACTERS) == long] for long in (True, False))
         self._languages = [language for language, texts in corpus.texts.items() if texts]
         self._frequency = Counter(word for texts in corpus.texts.values() for text in texts[:20_000] for word in set(text.lower().split()))
         have = {
             "parallel": self._parallel, "words": self._words, "glosses": corpus.glosses, "summaries": corpus.summaries,
             "functions": corpus.functions, "titles": corpus.titled, "keywords": self._languages,
+            "teacher": taught.rows,
         }  # fmt: skip
         self.kinds = tuple(kind for kind, there in have.items() if there)
 
@@ -172,6 +181,8 @@ class Texts:
 
     def make(self, rng: random.Random, index: int) -> TextBatch:
         kind = rng.choices(list(self._kinds), list(self._kinds.values()))[0]
+        if kind == "teacher":
+            return self._of_teacher(rng)
         draw = self.library.drawer(kind, rng)
         queries: dict[str, list[int]] = {}
         documents: dict[str, list[int]] = {}
@@ -190,6 +201,14 @@ class Texts:
         rows = np.array(taught, np.int64).T.reshape(-1)
         return TextBatch(kind, pack([*queries.values(), *documents.values()]), len(queries), rows)
 
+    def _of_teacher(self, rng: random.Random) -> TextBatch:
+        """As many texts as a batch of pairs has, queries a little oftener than passages."""
+        long, short = self.library.long, self.library.short
+        drawn = (rng.choice((long if rng.random() < LONG_SHARE else short) or long or short) for _ in range(2 * self._batch))
+        texts = list(dict.fromkeys(drawn))
+        packed = pack([self._ids(text, 0 if rng.random() < 0.6 else 1, QUERY_TOKENS) for text in texts])
+        return TextBatch("teacher", packed, len(texts), np.array([self._row(text) for text in texts], np.int64))
+
     def _ids(self, text: str, prompt: int, most: int) -> list[int]:
         ids: list[int] = self._prompts[prompt] + self._tokenizer.encode(" " + text).ids
         return ids[:most]
@@ -200,8 +219,14 @@ class Texts:
     def measure(self, item: TextBatch, *, progress: float) -> Measured:
         n, vectors = item.size, text_vectors(self.embedder, item.packed, self.route)
         dense, tokens, real = vectors.dense, vectors.tokens, vectors.real
-        late = late_scores(tokens[:n], real[:n], tokens[n:], real[n:])
         widths = self.embedder.config.matryoshka_dims
+        if item.kind == "teacher":
+            target = torch.from_numpy(self.library.taught.vectors[item.taught].astype(np.float32)).to(dense.device)
+            parts = likeness(dense, late_scores(tokens, real, tokens, real), target, (widths[-1], widths[0]))
+            parts["teacher"], _ = imitation(dense, target, widths)
+            loss = 4.0 * parts["teacher"] + 0.5 * parts["order"] + 10.0 * parts["distance"] + 0.3 * parts["late order"]
+            return Measured(loss, n, parts=parts)
+        late = late_scores(tokens[:n], real[:n], tokens[n:], real[n:])
         scores = [_cosines(dense[:n], dense[n:], width) for width in (widths[-1], widths[0])]
         parts = {"dense": _both_ways(scores[0], DENSE_SCALE) + _both_ways(scores[1], DENSE_SCALE), "late": _both_ways(late, LATE_SCALE)}
         loss = 0.25 * parts["dense"] + 0.5 * parts["late"]
@@ -234,3 +259,27 @@ def imitation(dense: Tensor, target: Tensor, widths: Sequence[int]) -> tuple[Ten
     ]
     logs, wanted = F.log_softmax(dense @ dense.T * DENSE_SCALE, -1), F.softmax(target @ target.T * DENSE_SCALE, -1)
     return torch.stack(gaps).mean(), F.kl_div(logs, wanted, reduction="batchmean")
+
+
+def likeness(dense: Tensor, late: Tensor, target: Tensor, widths: Sequence[int]) -> dict[str, Tensor]:
+    """How far the similarities among n texts are from the teacher's, each text with all others.
+
+    late    [n, n] token scores
+    target  the teacher's vectors, unit rows
+
+    `order` is the divergence of the rows of dense similarities and `distance` their squared error, summed over widths; `late order` the
+    divergence of the token scores.
+    """
+    own = torch.eye(len(dense), dtype=torch.bool, device=dense.device)
+    wanted = target @ target.T
+    shares = F.softmax((wanted * DENSE_SCALE).masked_fill(own, -1e4), -1)
+
+    def divergence(scores: Tensor, scale: float) -> Tensor:
+        return F.kl_div(F.log_softmax((scores * scale).masked_fill(own, -1e4), -1), shares, reduction="batchmean")
+
+    similar = [_cosines(dense, dense, width) for width in widths]
+    return {
+        "order": torch.stack([divergence(each, DENSE_SCALE) for each in similar]).sum(),
+        "distance": torch.stack([(each - wanted).square().mean() for each in similar]).sum(),
+        "late order": divergence(late, LATE_SCALE),
+    }
