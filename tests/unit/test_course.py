@@ -35,7 +35,7 @@ from unitower.training.reading import Pens, Reader, Reading, Shape, Sheets, patc
 from unitower.training.spelling import codes
 from unitower.training.start import from_nothing
 from unitower.training.teacher import read_taught, texts_to_teach, turned, write_taught
-from unitower.training.texts import Library, Taught, Texts, imitation
+from unitower.training.texts import DENSE_SCALE, LATE_SCALE, Library, Taught, Texts, imitation, likeness
 
 THINGS = [
     "rent", "bread", "train", "letter", "goat", "battery", "garden", "invoice", "library", "weather", "bridge", "violin", "window",
@@ -64,7 +64,7 @@ def course() -> Course:
     stages = []
     for stage in recipe().stages:
         if stage.name in STEPS:
-            schedule = Schedule(steps=STEPS[stage.name], lr=4e-3, warmup=2, save_every=3, log_every=1)
+            schedule = replace(stage.schedule, steps=STEPS[stage.name], lr=4e-3, warmup=2, save_every=3, log_every=1)  # type: ignore[attr-defined]
             stage = replace(stage, schedule=schedule)  # type: ignore[call-arg]
         stages.append(stage)
     return replace(recipe(), stages=tuple(stages))
@@ -207,15 +207,16 @@ def lesson_of(name: str, tokenizer: Tokenizer) -> Lesson:
     prompts = ("Query:", "Passage:")
     if name in ("reading", "spelling"):
         return Reading(embedder, reader, pens, tokenizer if name == "spelling" else None)
-    if name == "text":
+    if name in ("text", "teacher"):
         taught = Taught(rows={thing: i for i, thing in enumerate(THINGS)}, vectors=np.eye(16, 64, dtype=np.float16))
-        return Texts(embedder, parameters, Library(corpus(), taught), tokenizer, batch=12, prompts=prompts, kinds={"glosses": 1})
+        kinds = {"glosses" if name == "text" else "teacher": 1}
+        return Texts(embedder, parameters, Library(corpus(), taught), tokenizer, batch=12, prompts=prompts, kinds=kinds)
     parameters |= {f"reader.{n}": p for n, p in reader.named_parameters()}
     return Pages(embedder, reader, parameters, pens, tokenizer, frame=IMAGE_PROMPT, prompts=prompts)
 
 
 @pytest.mark.parametrize(
-    ("name", "steps", "falls_to"), [("reading", 25, 0.6), ("spelling", 25, 0.7), ("text", 15, 0.5), ("pages", 25, 0.7)]
+    ("name", "steps", "falls_to"), [("reading", 25, 0.6), ("spelling", 25, 0.7), ("text", 15, 0.5), ("teacher", 15, 0.5), ("pages", 25, 0.7)]
 )
 def test_a_lesson_is_learned_by_heart(tokenizer: Tokenizer, name: str, steps: int, falls_to: float) -> None:
     before, after = learns_by_heart(lesson_of(name, tokenizer), steps=steps)
@@ -350,6 +351,29 @@ def test_the_teacher_is_asked_once_and_its_strongest_directions_come_first(tmp_p
     assert (np.diff(spread) < 1e-4).all()
 
 
+def test_batches_after_the_teacher_are_of_different_texts_mostly_sentences(tokenizer: Tokenizer) -> None:
+    texts = [text for thing in THINGS for text in (thing, f"The {thing} stands in the garden of the old house.")]
+    taught = Taught(rows={text: i for i, text in enumerate(texts)}, vectors=np.eye(32, 64, dtype=np.float16))
+    lesson = Texts(from_nothing(SMALL), {}, Library(corpus(), taught), tokenizer, batch=6, prompts=("Query:", "Passage:"), kinds={"teacher": 1})
+    batches = [lesson.make(random.Random(seed), 0) for seed in range(60)]
+    assert all(len(set(batch.taught)) == batch.size == len(batch.packed.lengths) for batch in batches)
+    drawn = np.concatenate([batch.taught for batch in batches])
+    assert 0.7 < (drawn % 2).mean() < 0.9
+    query, passage = (tuple(tokenizer.encode(prompt).ids[:1]) for prompt in ("Query:", "Passage:"))
+    starts = [batch.packed.ids[first] for batch in batches for first in np.cumsum([0, *batch.packed.lengths[:-1]])]
+    assert 0.5 < np.mean([start == query[0] for start in starts]) < 0.7
+    assert set(starts) == {query[0], passage[0]}
+
+
+def test_likeness_is_nothing_for_the_teacher_s_own_vectors() -> None:
+    torch.manual_seed(0)
+    target = torch.nn.functional.normalize(torch.randn(6, 16), dim=-1)
+    same = likeness(target, target @ target.T * DENSE_SCALE / LATE_SCALE, target, (16,))
+    assert all(abs(float(value)) < 1e-5 for value in same.values())
+    other = likeness(target.flip(0), target.flip(0) @ target.T, target, (16,))
+    assert all(float(value) > 0.01 for value in other.values())
+
+
 def test_imitation_is_nothing_for_the_teacher_s_own_vectors() -> None:
     target = torch.nn.functional.normalize(torch.randn(5, 16), dim=-1)
     gap, structure = imitation(target, target, (8, 16))
@@ -389,3 +413,41 @@ def test_steps_too_small_for_bfloat16_add_up() -> None:
         masters.step(1e-4, clip=100.0)
     assert float(masters.weights["weight"].mean()) == pytest.approx(1 - 40e-4, rel=1e-4)
     assert float(weight.detach().float().mean()) < 1  # one plus a single step would be rounded back to one
+
+
+def test_muon_moves_every_direction_of_a_block_s_matrix_alike_and_goes_on_to_the_bit() -> None:
+    torch.manual_seed(0)
+    gradients = [torch.randn(8, 12) @ torch.diag(torch.logspace(0, -1, 12)) for _ in range(4)]
+
+    def taught(masters: Masters, gradients: list[torch.Tensor]) -> None:
+        for gradient in gradients:
+            for parameter in masters.parameters.values():
+                parameter.grad = gradient.clone()
+            masters.step(0.01, clip=100.0)
+
+    def fresh() -> Masters:
+        torch.manual_seed(1)
+        names = ("decoder.blocks.0.qkv.weight", "vision.blocks.1.slow.weight", "reader.outer.weight")
+        parameters = {name: torch.nn.Parameter(torch.randn(8, 12)) for name in names}
+        return Masters(parameters, weight_decay=0.0, slow={"vision.blocks.1.slow.": 0.5}, muon=True)
+
+    unbroken, begun, resumed = fresh(), fresh(), fresh()
+    before = {name: weight.clone() for name, weight in unbroken.weights.items()}
+    taught(unbroken, gradients)
+    taught(begun, gradients[:2])
+    resumed.restore(begun.state)
+    taught(resumed, gradients[2:])
+    assert all(torch.equal(weight, resumed.weights[name]) for name, weight in unbroken.weights.items())
+    assert {key.partition(".")[0] for key in begun.state if key.endswith("qkv.weight")} == {"weights", "momentum_buffer"}
+    assert {key.partition(".")[0] for key in begun.state if key.endswith("outer.weight")} == {"weights", "exp_avg", "exp_avg_sq", "step"}
+    once = fresh()
+    taught(once, gradients[:1])
+    spread = torch.linalg.svdvals(once.weights["decoder.blocks.0.qkv.weight"] - before["decoder.blocks.0.qkv.weight"])
+    assert spread[-1] > 0.5 * spread[0]
+    assert torch.linalg.svdvals(gradients[0])[-1] < 0.2 * torch.linalg.svdvals(gradients[0])[0]
+
+
+def test_the_rate_stands_and_then_falls_in_a_straight_line() -> None:
+    schedule = Schedule(steps=100, lr=1.0, warmup=10, last=0.01, falling=0.4)
+    assert [schedule.rate(step) for step in (0, 9, 59)] == pytest.approx([0.1, 1.0, 1.0])
+    assert [schedule.rate(step) for step in (80, 90, 99)] == pytest.approx([0.5, 0.25, 0.025])

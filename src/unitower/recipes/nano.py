@@ -25,6 +25,7 @@ from unitower.training.course import (
 )  # fmt: skip
 from unitower.training.lesson import Schedule
 from unitower.training.reading import Shape
+from unitower.training.texts import KINDS
 
 TOWER = ModelConfig(
     text=TextConfig(
@@ -60,21 +61,24 @@ def recipe() -> Course:
             VocabularyStage(characters=70_000_000),  # running text, a quarter of it English; code and words come on top
             TeacherStage(most=40_000),  # of each kind; 174,000 texts took 20 minutes of one core
             ReadingStage(
-                schedule=Schedule(steps=6_000, lr=1.2e-3, last=0.1),  # 12 million cells; 2.5 million came to 60 % of the characters
-                easy=500,  # steps from common fonts at 11 to 17 px to everything: all at once, an earlier tower fell back
+                # 13 million cells; 2.5 million came to 60 % of the characters by AdamW
+                schedule=Schedule(steps=12_000, lr=1.2e-3, last=0.01, muon=True, falling=0.45),
+                easy=1_000,  # steps from common fonts at 11 to 17 px to everything: all at once, an earlier tower fell back
             ),
             ReadingStage(
                 # what stands in a cell in the words of the language side; the last layer slowly, which sets the cells' length
                 name="spelling", after=("reading", "vocabulary"), begun="reading", tokens=True, shapes=PAGES,
-                schedule=Schedule(steps=3_000, lr=1.2e-3, warmup=60, last=0.15, slow={"vision.merger.outer.": 0.15}),
+                schedule=Schedule(steps=3_000, lr=1.2e-3, last=0.01, muon=True, falling=0.45, slow={"vision.merger.outer.": 0.15}),
             ),
             TextStage(
                 # the embeddings slowly: they are spellings, which the eyes are being taught meanwhile
-                schedule=Schedule(steps=6_000, lr=1.5e-3, slow={"decoder.embed_tokens.": 0.3}),
+                schedule=Schedule(steps=6_000, lr=1e-3, last=0.01, muon=True, falling=0.5, slow={"decoder.embed_tokens.": 0.3}),
+                kinds={**KINDS, "teacher": 100},  # every second batch
                 batch=72,  # 71 wrong answers each
             ),
             PagesStage(
-                schedule=Schedule(steps=10_000, lr=8e-4, slow={"vision.merger.outer.": 0.07}),  # lower: both sides know something already
+                # lower: both sides know something already
+                schedule=Schedule(steps=10_000, lr=8e-4, last=0.01, muon=True, falling=0.45, slow={"vision.merger.outer.": 0.07}),
                 shapes=PAGES,
                 batch=72, text_every=2, text_weight=1.0,  # so that the text side goes on learning
             ),

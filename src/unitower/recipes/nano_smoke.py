@@ -23,7 +23,6 @@ from unitower.training.course import (
     TextStage,
     VocabularyStage,
 )  # fmt: skip
-from unitower.training.lesson import Schedule
 from unitower.training.reading import Shape
 
 SMALL = replace(
@@ -47,7 +46,7 @@ def small(stage: Stage, places: Places) -> Stage:
         return replace(stage, characters=400_000)
     if stage.name not in STEPS:
         return stage
-    schedule = replace(stage.schedule, steps=STEPS[stage.name], lr=3e-3, warmup=3, slow={}, save_every=10, log_every=2)  # type: ignore[attr-defined]
+    schedule = replace(stage.schedule, steps=STEPS[stage.name], lr=3e-3, warmup=3, save_every=10, log_every=2)  # type: ignore[attr-defined]
     settings: dict[str, Any] = {"schedule": schedule}
     if isinstance(stage, ReadingStage | PagesStage | AdapterStage):
         settings["shapes"] = SHAPES

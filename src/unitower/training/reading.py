@@ -43,13 +43,13 @@ class Shape:
 
 
 SHAPES = (
-    Shape(rows=16, columns=16, pages=8, weight=0.45),
-    Shape(rows=12, columns=24, pages=7, weight=0.2),
-    Shape(rows=8, columns=32, pages=8, weight=0.1),
-    Shape(rows=36, columns=25, pages=2, weight=0.15),
-    Shape(rows=42, columns=30, pages=2, weight=0.1),
+    Shape(rows=16, columns=16, pages=4, weight=0.42),
+    Shape(rows=12, columns=24, pages=4, weight=0.18),
+    Shape(rows=8, columns=32, pages=4, weight=0.12),
+    Shape(rows=36, columns=25, pages=1, weight=0.18),
+    Shape(rows=42, columns=30, pages=1, weight=0.10),
 )
-"""About 2,000 cells a step: pieces of pages, cheap and varied, and every fourth time whole pages of 1,008 and 1,176 pixels."""
+"""About 1,000 cells a step: pieces of pages, cheap and varied, and every fourth time whole pages of 1,008 and 1,176 pixels."""
 
 
 class Reader(nn.Module):
