@@ -18,10 +18,12 @@ from reportlab.pdfgen import canvas
 from unitower.builder import consensus, filters, known, near
 from unitower.builder.build import Built, build
 from unitower.builder.config import made, read
+from unitower.builder.endpoint import Usage
 from unitower.builder.from_index import config_of
 from unitower.builder.reading import WrittenSet
 from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import Texts
+from unitower.commands.bench import told
 from unitower.errors import UnitowerError
 from unitower.index import Index
 
@@ -366,13 +368,37 @@ def test_a_chat_endpoint_writes_and_judges_and_what_it_rejects_is_named(folder: 
     assert len(pages) == 2  # the second picture answers it too, says the judge
 
 
-def test_pages_for_which_no_money_is_left_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_for_which_no_money_is_left_are_named_and_what_was_spent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("STAND_IN_KEY", KEY)
     with serving([Answer(say='{"queries": [{"query": "when does the ferry leave"}]}')]) as server:
-        endpoint = {"url": server.url, "model": "m", "key_env": "STAND_IN_KEY", "parallel": 1, "max_requests": 2}
+        endpoint = {
+            "url": server.url,
+            "model": "m",
+            "key_env": "STAND_IN_KEY",
+            "parallel": 1,
+            "max_requests": 2,
+            "price_in": 3,
+            "price_out": 10,
+        }
         made = build(config(folder, queries=[{"kind": "chat", "endpoint": endpoint}], filters={"several": "keep"}))
     assert len(server.requests) == 2
+    assert made.spent == Usage(requests=2, answered=2, tokens_in=2000, tokens_out=400, cost=2000 * 3e-6 + 400 * 10e-6)
+    told(made)
+    assert "asked of endpoints: 2 requests, 2,000 tokens in, 400 out, cost 0.0100\n" in capsys.readouterr().out
     assert [name for _, reason, name in dropped(made) if reason == "kept without a query"] == ["report.pdf#page=3"]
+
+
+def test_a_build_that_comes_to_nothing_says_what_it_has_spent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN_KEY", KEY)
+    lines: list[str] = []
+    with serving([Answer(say='{"queries": []}')]) as server:
+        endpoint = {"url": server.url, "model": "m", "key_env": "STAND_IN_KEY", "parallel": 1, "retries": 0}
+        with pytest.raises(UnitowerError, match="no query"):
+            build(config(folder, queries=[{"kind": "chat", "endpoint": endpoint}]), progress=lines.append)
+    asked = len(server.requests)
+    assert lines[-1] == f"asked of endpoints: {asked} request{'s' * (asked > 1)}, {asked * 1000:,} tokens in, {asked * 200} out"
 
 
 # From an index

@@ -216,7 +216,8 @@ def lesson_of(name: str, tokenizer: Tokenizer) -> Lesson:
 
 
 @pytest.mark.parametrize(
-    ("name", "steps", "falls_to"), [("reading", 25, 0.6), ("spelling", 25, 0.7), ("text", 15, 0.5), ("teacher", 15, 0.5), ("pages", 25, 0.7)]
+    ("name", "steps", "falls_to"),
+    [("reading", 25, 0.6), ("spelling", 25, 0.7), ("text", 15, 0.5), ("teacher", 15, 0.5), ("pages", 25, 0.7)],
 )
 def test_a_lesson_is_learned_by_heart(tokenizer: Tokenizer, name: str, steps: int, falls_to: float) -> None:
     before, after = learns_by_heart(lesson_of(name, tokenizer), steps=steps)
@@ -354,7 +355,9 @@ def test_the_teacher_is_asked_once_and_its_strongest_directions_come_first(tmp_p
 def test_batches_after_the_teacher_are_of_different_texts_mostly_sentences(tokenizer: Tokenizer) -> None:
     texts = [text for thing in THINGS for text in (thing, f"The {thing} stands in the garden of the old house.")]
     taught = Taught(rows={text: i for i, text in enumerate(texts)}, vectors=np.eye(32, 64, dtype=np.float16))
-    lesson = Texts(from_nothing(SMALL), {}, Library(corpus(), taught), tokenizer, batch=6, prompts=("Query:", "Passage:"), kinds={"teacher": 1})
+    lesson = Texts(
+        from_nothing(SMALL), {}, Library(corpus(), taught), tokenizer, batch=6, prompts=("Query:", "Passage:"), kinds={"teacher": 1}
+    )
     batches = [lesson.make(random.Random(seed), 0) for seed in range(60)]
     assert all(len(set(batch.taught)) == batch.size == len(batch.packed.lengths) for batch in batches)
     drawn = np.concatenate([batch.taught for batch in batches])

@@ -157,7 +157,9 @@ def test_each_compiled_path_errs_no_more_than_torch() -> None:
     for name in COMPILED:
         called = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(passes, "_call", lambda *arguments, call=passes._call, called=called: (called.append(arguments[0]), call(*arguments)))
+            patch.setattr(
+                passes, "_call", lambda *arguments, call=passes._call, called=called: (called.append(arguments[0]), call(*arguments))
+            )
             fast, wanted = in_bfloat16(name)
         assert called
         with pytest.MonkeyPatch.context() as patch:

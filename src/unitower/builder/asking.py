@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 from unitower.builder.config import table
-from unitower.builder.endpoint import Endpoint, NoAnswer, Settings, Spent
+from unitower.builder.endpoint import Endpoint, NoAnswer, Settings, Spent, Usage
 
 T = TypeVar("T")
 
@@ -51,7 +53,23 @@ def filled(template: str, **values: str) -> str:
 
 def endpoint(options: Mapping[str, Any], folder: Path, *, where: str) -> Endpoint:
     """An endpoint of a table of a config. ValueError names what is missing or unknown in it."""
-    return Endpoint(table(Settings, options, where=where), folder=folder)
+    made = Endpoint(table(Settings, options, where=where), folder=folder)
+    _ASKED.get([]).append(made.usage)
+    return made
+
+
+_ASKED: ContextVar[list[Usage]] = ContextVar("asked")
+
+
+@contextmanager
+def spending() -> Iterator[list[Usage]]:
+    """What the endpoints that are made within come to, each as it goes on."""
+    asked: list[Usage] = []
+    before = _ASKED.set(asked)
+    try:
+        yield asked
+    finally:
+        _ASKED.reset(before)
 
 
 def each(asked: Endpoint, things: Sequence[T], ask: Callable[[T], Any]) -> Iterator[tuple[T, Any]]:

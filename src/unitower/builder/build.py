@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unitower.builder import consensus, filters, judge, languages, near, queries, sources, writing
+from unitower.builder import asking, consensus, filters, judge, languages, near, queries, sources, writing
 from unitower.builder.config import Config, Filters, Output, chosen
+from unitower.builder.endpoint import Usage
 from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import Texts, counted
 from unitower.errors import UnitowerError
@@ -28,6 +29,7 @@ class Built:
 
     card     path of the card
     dropped  everything that did not come into the set
+    spent    what was asked of endpoints; None where there was none
     """
 
     place: Path
@@ -36,6 +38,7 @@ class Built:
     queries: int
     languages: Sequence[str]
     dropped: Sequence[Dropped]
+    spent: Usage | None = None
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -46,8 +49,19 @@ class Built:
 def build(config: Config, *, progress: Progress = lambda line: None) -> Built:
     """Make a set as its config says. UnitowerError if nothing is left of it.
 
-    The same config on the same machine gives the same set, but for what an endpoint answers that is not in its cache.
+    The same config on the same machine gives the same set, but for what an endpoint answers that is not in its cache. What that came to is
+    told by `progress` where nothing else comes of it.
     """
+    with asking.spending() as asked:
+        try:
+            return replace(_built(config, progress=progress), spent=sum(asked[1:], asked[0]) if asked else None)
+        except BaseException:
+            if asked:
+                progress(f"asked of endpoints: {sum(asked[1:], asked[0])}")
+            raise
+
+
+def _built(config: Config, *, progress: Progress) -> Built:
     made = [chosen(sources, options, verb="pages", where=f"[[sources]] {i}") for i, options in enumerate(config.sources, start=1)]
     asked = [chosen(queries, options, verb="drafts", where=f"[[queries]] {i}") for i, options in enumerate(config.queries, start=1)]
     writing.checked(config.place)

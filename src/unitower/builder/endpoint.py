@@ -21,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,20 @@ class Usage:
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+
+    def __str__(self) -> str:
+        """
+        >>> str(Usage(requests=1200, answered=1199, cached=3, tried_again=1, tokens_in=90_000, tokens_out=4_000, cost=0.25))
+        '1,200 requests (1 of them again), 3 answers kept from before, 90,000 tokens in, 4,000 out, cost 0.2500'
+        """
+        again = f" ({self.tried_again:,} of them again)" if self.tried_again else ""
+        kept = f", {self.cached:,} answers kept from before" if self.cached else ""
+        cost = f", cost {self.cost:.4f}" if self.cost else ""
+        requests = f"{self.requests:,} request{'s' * (self.requests != 1)}{again}{kept}"
+        return f"{requests}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out{cost}"
 
 
 class _Failed(Exception):

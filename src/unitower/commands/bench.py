@@ -100,4 +100,6 @@ def told(made: Built) -> None:
         print(f"  dropped {reason}: {count:,}")
     if made.dropped:
         print(f"  each is named in {printable(str(made.place / 'dropped.jsonl'))}")
+    if made.spent is not None:
+        print(f"  asked of endpoints: {made.spent}")
     print(f"Now: unitower bench annotate {printable(str(made.place))}, or unitower eval {printable(str(made.card))}")

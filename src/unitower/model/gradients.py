@@ -1,8 +1,8 @@
 """Attention and the elementwise steps of a block with gradients written out: what training would else spend half of its time on.
 
 Autograd keeps and walks every small operation in the elementwise steps; here each keeps its input only, and goes back in as few passes
-over memory as it takes (passes.py). Where bfloat16 and float32 meet, the former is widened first: torch does not vectorise operations on two
-kinds of number on a CPU. Torch's own way back through attention takes up to twice as long there as the five products it consists of.
+over memory as it takes (passes.py). Where bfloat16 and float32 meet, the former is widened first: torch does not vectorise operations on
+two kinds of number on a CPU. Torch's own way back through attention takes up to twice as long there as the five products it consists of.
 Tested against autograd on the plain formulas. They can be differentiated once.
 """
 
@@ -120,7 +120,8 @@ class _RMSNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        return *passes.norm_back(*ctx.saved_tensors, gradient), None
+        x, weight, scale = ctx.saved_tensors
+        return *passes.norm_back(x, weight, scale, gradient), None
 
 
 class _Turn(torch.autograd.Function):
@@ -145,7 +146,8 @@ class _SiluGate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return passes.gate_back(*ctx.saved_tensors, gradient)
+        (gate_up,) = ctx.saved_tensors
+        return passes.gate_back(gate_up, gradient)
 
 
 class _WindowAttention(torch.autograd.Function):

@@ -1,8 +1,8 @@
 """The steps of a block between its products, forward and back, as gradients.py puts them together.
 
-Each has two forms: one pass over memory in C for bfloat16 on a CPU (passes.c, as hatch_build.py compiled it beside this file), and torch for
-everything else, for passes in a checkout that was not compiled, and for the reader. They round in different places, so a run gives the
-same weights again only with the same form.
+Each has two forms: one pass over memory in C for bfloat16 on a CPU (passes.c, as hatch_build.py compiled it beside this file), and torch
+for all other numbers and where nothing was compiled. They round in different places, so a run gives the same weights again only with the
+same form.
 
 Letters: B images, P patches, A heads, D head width; M windows of all images times heads, S patches of a window.
 """

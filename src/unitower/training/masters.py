@@ -3,8 +3,8 @@
 bfloat16 has 8 bits of fraction: a step smaller than 1/256 of a weight would be rounded away. So the step is taken on a copy in float32,
 and the weights that the passes use are that copy, rounded. The same on CPU and GPU; no autocast, so no weight is cast twice.
 
-Muon makes every direction of a matrix's step about as long as the others, where Adam's steps are led by a few. Its steps are scaled to be as
-long as AdamW's, so that one learning rate serves both. Source: Jordan et al. 2024; Liu et al. 2025 (the scale).
+Muon makes every direction of a matrix's step about as long as the others, where Adam's steps are led by a few. Its steps are scaled to be
+as long as AdamW's, so that one learning rate serves both. Source: Jordan et al. 2024; Liu et al. 2025 (the scale).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from unitower.training.packed import Packed, late_scores, pack, text_vectors
 
 KINDS = {"parallel": 26, "words": 6, "glosses": 14, "summaries": 12, "functions": 14, "titles": 8, "keywords": 20}
 """Kinds of batch and their shares: the same in two languages, words in two, words and definitions, docstrings and what follows, docstrings
-and code, titles and texts, key words and passages. One more, "teacher", has texts and no pairs: all of it is to lie as the teacher has it."""
+and code, titles and texts, key words and passages. One more, "teacher", has texts and no pairs: they are to lie as the teacher has them."""
 
 SYMMETRIC = {"parallel", "words"}
 """Kinds whose two sides say the same: half of their pairs are two queries, for text-matching."""

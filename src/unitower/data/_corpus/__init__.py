@@ -21,6 +21,7 @@ from typing import Any
 
 from unitower.data import _cache
 
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Without the search for cycles of garbage: among millions of small objects that all stay it takes longer than what it is to serve."""
