@@ -23,10 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from unitower.model import passes
 from unitower.model.adapters import AdaptedLinear, Route
 from unitower.model.config import TextConfig, VisionConfig
-from unitower.model.gradients import attend, rms_norm, silu_gate, turn, turned, window_attention
+from unitower.model.gradients import attend, rms_norm, silu_gate, turn, window_attention
 from unitower.model.linear import linear, linear_silu, linear_times
+from unitower.model.passes import turned
 
 BARE: Route = ((None, 0, -1),)
 """The released code's arithmetic without adapters, for the vision tower."""
@@ -138,12 +140,16 @@ def geometry(rows: int, columns: int, *, window: int, merge: int, head_dim: int)
 
 
 LARGEST_WINDOW = 512
-"""Patches of a window whose square is kept for the way back: 2 MB in four heads. Larger ones go to `attend`, which keeps none."""
+"""Patches of a window whose square of scores is held: 2 MB in four heads. Larger ones go to `attend`, which holds none."""
 
 
-def in_two_products(qkv: Tensor, windows: Sequence[tuple[int, int]]) -> bool:
-    """Whether training takes `window_attention`: bfloat16 on a CPU, small windows. It differs from `attend` in where it rounds."""
-    return qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and max(size for size, _ in windows) <= LARGEST_WINDOW
+def in_two_products(qkv: Tensor, windows: Sequence[tuple[int, int]], route: Route | None) -> bool:
+    """Whether to take `window_attention`: bfloat16 on a CPU, small windows. It differs from `attend` in where it rounds.
+
+    Training takes it, and the fast arithmetic where its passes are compiled.
+    """
+    small = qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and max(size for size, _ in windows) <= LARGEST_WINDOW
+    return small and (torch.is_grad_enabled() or (route is None and passes.compiled(qkv)))
 
 
 class VisionBlock(nn.Module):
@@ -160,7 +166,7 @@ class VisionBlock(nn.Module):
     def forward(self, x_BPC: Tensor, cos: Tensor, sin: Tensor, windows: Sequence[tuple[int, int]], route: Route | None) -> Tensor:
         images, patches, _ = x_BPC.shape
         qkv = self.qkv(self.norm1(x_BPC), route)
-        if torch.is_grad_enabled() and in_two_products(qkv, windows):
+        if in_two_products(qkv, windows, route):
             x_BPC = self.proj(window_attention(qkv, cos, sin, windows, self.heads), route, plus=x_BPC)
             return self.mlp(self.norm2(x_BPC), route, plus=x_BPC)  # type: ignore[no-any-return]
         q, k, v = qkv.view(images, patches, 3, self.heads, self.head_dim).unbind(2)
@@ -224,8 +230,6 @@ class VisionTower(nn.Module):
         x = x.view(images, rows * columns, merge * merge, width)[:, where.order.to(device)].view(images, patches, width)
         angles = where.angles.to(device)[:, None]
         cos, sin = angles.cos(), angles.sin()
-        if route is None:
-            cos, sin = cos.to(dtype), sin.to(dtype)
         for i, block in enumerate(self.blocks):
             x = self.run(block, x, cos, sin, ((patches, 1),) if i in config.fullatt_block_indexes else where.windows, route)
         return self.merger(x)[:, where.back.to(device)]  # type: ignore[no-any-return]
