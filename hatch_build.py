@@ -1,4 +1,4 @@
-"""Compiles the kernels and the passes of training when the package is built, if there is a C compiler; without one it is pure Python, slower.
+"""Compiles the package's C when it is built, if there is a C compiler; without one the package is pure Python and slower.
 
 `pip install .` puts the library into the wheel, which is then one for this platform. `pip install -e .` puts it beside its source.
 `python hatch_build.py` does the latter by itself, for a checkout that is used by PYTHONPATH. CC names another compiler; CC="" none.
