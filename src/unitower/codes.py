@@ -43,6 +43,12 @@ BLOCK = 16
 LEVELS = (3, 10)
 """What a small and a large element count in the two planes."""
 
+STRETCH = 256
+"""Tokens of a page among which heads are chosen together: the work grows with the cube of it."""
+
+HEADS = 4
+"""Tokens of which one is a head (see `heads`)."""
+
 EXACT = 2**24
 """Whole numbers below it are exact in float32."""
 
@@ -148,6 +154,16 @@ def _bits(given: npt.NDArray[np.bool_]) -> Words:
     whole = np.zeros((t, 8 * words(m)), np.uint8)
     whole[:, : -(-m // 8)] = np.packbits(given, axis=1, bitorder="little")
     return np.ascontiguousarray(whole.view("<u8").T).astype(np.uint64)
+
+
+def heads(lengths: Int64s) -> Int64s:
+    """How many tokens of pages stand for all of them in a scan, int64 [n]: one of HEADS, stretch by stretch.
+
+    >>> heads(np.array([0, 1, 4, 5, 257])).tolist()
+    [0, 1, 1, 2, 65]
+    """
+    whole, rest = np.divmod(lengths, STRETCH)
+    return cast("Int64s", whole * (STRETCH // HEADS) - (-rest // HEADS))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@
 All of them work in whole numbers (see `codes`), so that they give the same answers to the last bit: which one runs changes the time of
 a search and nothing else (tests/conformance/test_kernels.py).
 
-Letters: n pages, T query tokens, W words of 64 bits, M columns.
+Letters: n pages, R runs of tokens in a page, T query tokens, W words of 64 bits, M columns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from unitower.types import Floats
 
 
 class Kernel(Protocol):
-    """What a module of this folder gives by `open()`. Pages are told by where they start and how many tokens they have, int64 [n]."""
+    """What a module of this folder gives by `open()`.
+
+    Pages are told by where they start and how many tokens they have, int64 [n]; in planes also [n, R], where a page lies in R runs, each
+    of which may be empty, but not all of them.
+    """
 
     @property
     def name(self) -> str:
@@ -43,6 +47,16 @@ class Kernel(Protocol):
 
         pages   packed matrices (`codes.pack`), anywhere in one buffer
         starts  where each begins, in bytes
+        """
+        ...
+
+    def heads(self, signs: Words, number: int) -> Int64s:
+        """Places of tokens [W, t] that stand for all of them, int64 [number]; t is at most STRETCH.
+
+        One after the other, the token by which the distances of all tokens to their nearest head shrink most, of equal ones the first.
+        Where there is no head yet, distances count as half of the bits, 32 W.
+
+        Source: the greedy method of facility location, Cornuejols, Fisher & Nemhauser 1977.
         """
         ...
 

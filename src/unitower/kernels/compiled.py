@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from unitower.codes import Bytes, Int8s, Int64s, Planes, QueryCode, Words
+from unitower.codes import STRETCH, Bytes, Int8s, Int64s, Planes, QueryCode, Words
 from unitower.types import Floats
 
 LIBRARY = Path(__file__).with_name("_maxsim.so")
@@ -60,6 +60,14 @@ class Compiled:
         self._call("best", tokens, *tokens.shape, pages, len(starts), *_int64s(starts, lengths), out)
         return out
 
+    def heads(self, signs: Words, number: int) -> Int64s:
+        signs = _rows(signs)
+        if not number <= signs.shape[1] <= STRETCH:
+            raise ValueError(f"{number} heads of {signs.shape[1]} tokens were asked for; there may be {STRETCH} tokens.")
+        out = np.empty(number, np.int32)
+        self._call("heads", *_plane(signs), signs.shape[1], number, out)
+        return out.astype(np.int64)
+
     def dots(self, query: QueryCode, codes: Int8s) -> Int64s:
         tokens, codes = np.ascontiguousarray(query.tokens), np.ascontiguousarray(codes)
         if codes.ndim != 2 or codes.shape[1] != tokens.shape[1]:
@@ -94,8 +102,8 @@ def _int64s(*arrays: Int64s) -> list[Int64s]:
     return [np.ascontiguousarray(array, dtype=np.int64) for array in arrays]
 
 
-def _pages(starts: Int64s, lengths: Int64s, tokens: int) -> tuple[int, Int64s, Int64s]:
-    if len(starts) and (starts.min() < 0 or lengths.min() < 1 or (starts + lengths).max() > tokens):
+def _pages(starts: Int64s, lengths: Int64s, tokens: int) -> tuple[int, int, Int64s, Int64s]:
+    first, second = (array if array.ndim == 2 else array[:, None] for array in _int64s(starts, lengths))
+    if len(first) and (first.min() < 0 or second.min() < 0 or second.sum(axis=1).min() < 1 or (first + second).max() > tokens):
         raise ValueError("pages reach beyond the planes")
-    first, second = _int64s(starts, lengths)
-    return len(starts), first, second
+    return *first.shape, first, second

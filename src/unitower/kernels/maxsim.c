@@ -40,64 +40,67 @@ API int unitower_level(void) {
 }
 
 /* ---- Hamming: sum over query tokens of the least distance to a token of the page.
- * query [words][T], plane [words][stride]; page i has tokens starts[i] .. starts[i] + lengths[i]. */
+ * query [words][T], plane [words][stride]; page i has `parts` runs of tokens, starts[i * parts + r] .. + lengths[i * parts + r]. */
 
 #define HAMMING_ARGUMENTS                                                                                                                  \
-    const uint64_t *query, int64_t T, const uint64_t *plane, int64_t words, int64_t stride, int64_t n, const int64_t *starts,               \
-        const int64_t *lengths, int32_t *out
+    const uint64_t *query, int64_t T, const uint64_t *plane, int64_t words, int64_t stride, int64_t n, int64_t parts,                       \
+        const int64_t *starts, const int64_t *lengths, int32_t *out
 
 INLINE void hamming_plain(HAMMING_ARGUMENTS) {
     for (int64_t i = 0; i < n; i++) {
         int64_t sum = 0;
         for (int64_t t = 0; t < T; t++) {
             int64_t least = INT64_MAX;
-            for (int64_t s = starts[i]; s < starts[i] + lengths[i]; s++) {
-                int64_t distance = 0;
-                for (int64_t w = 0; w < words; w++)
-                    distance += __builtin_popcountll(plane[w * stride + s] ^ query[w * T + t]);
-                if (distance < least)
-                    least = distance;
-            }
+            for (int64_t r = i * parts; r < (i + 1) * parts; r++)
+                for (int64_t s = starts[r]; s < starts[r] + lengths[r]; s++) {
+                    int64_t distance = 0;
+                    for (int64_t w = 0; w < words; w++)
+                        distance += __builtin_popcountll(plane[w * stride + s] ^ query[w * T + t]);
+                    if (distance < least)
+                        least = distance;
+                }
             sum += least;
         }
         out[i] = (int32_t)sum;
     }
 }
 
-static void hamming_portable(HAMMING_ARGUMENTS) { hamming_plain(query, T, plane, words, stride, n, starts, lengths, out); }
+static void hamming_portable(HAMMING_ARGUMENTS) { hamming_plain(query, T, plane, words, stride, n, parts, starts, lengths, out); }
 
 #ifdef X86
 /* Four tokens in a register; bytes are counted by a table of nibbles (Mula), summed by sad. */
 AVX2 INLINE void hamming_avx2_words(const int64_t words, const uint64_t *query, int64_t T, const uint64_t *plane, int64_t stride,
-                                    int64_t n, const int64_t *starts, const int64_t *lengths, int32_t *out) {
+                                    int64_t n, int64_t parts, const int64_t *starts, const int64_t *lengths, int32_t *out) {
     const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
     const __m256i low = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
     for (int64_t i = 0; i < n; i++) {
-        int64_t sum = 0, first = starts[i], whole = lengths[i] & ~(int64_t)3;
+        int64_t sum = 0;
         for (int64_t t = 0; t < T; t++) {
-            __m256i least = _mm256_set1_epi32(INT32_MAX);
-            for (int64_t s = first; s < first + whole; s += 4) {
-                __m256i count = zero;
-                for (int64_t w = 0; w < words; w++) {
-                    __m256i x = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(plane + w * stride + s)),
-                                                 _mm256_set1_epi64x((int64_t)query[w * T + t]));
-                    __m256i bytes = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)),
-                                                    _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi32(x, 4), low)));
-                    count = _mm256_add_epi64(count, _mm256_sad_epu8(bytes, zero));
-                }
-                least = _mm256_min_epi32(least, count); /* the upper halves are 0 in count: only the lower are read below */
-            }
+            __m256i least = _mm256_set1_epi32(INT32_MAX); /* the upper halves are 0 in count: only the lower are read below */
             int32_t lanes[8], best = INT32_MAX;
-            _mm256_storeu_si256((__m256i *)lanes, least);
-            if (whole)
-                for (int k = 0; k < 8; k += 2)
-                    best = lanes[k] < best ? lanes[k] : best;
-            for (int64_t s = first + whole; s < first + lengths[i]; s++) {
-                int32_t distance = 0;
-                for (int64_t w = 0; w < words; w++)
-                    distance += (int32_t)__builtin_popcountll(plane[w * stride + s] ^ query[w * T + t]);
-                best = distance < best ? distance : best;
+            for (int64_t r = i * parts; r < (i + 1) * parts; r++) {
+                const int64_t first = starts[r], whole = lengths[r] & ~(int64_t)3;
+                for (int64_t s = first; s < first + whole; s += 4) {
+                    __m256i count = zero;
+                    for (int64_t w = 0; w < words; w++) {
+                        __m256i x = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(plane + w * stride + s)),
+                                                     _mm256_set1_epi64x((int64_t)query[w * T + t]));
+                        __m256i bytes = _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)),
+                                                        _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi32(x, 4), low)));
+                        count = _mm256_add_epi64(count, _mm256_sad_epu8(bytes, zero));
+                    }
+                    least = _mm256_min_epi32(least, count);
+                }
+                for (int64_t s = first + whole; s < first + lengths[r]; s++) {
+                    int32_t distance = 0;
+                    for (int64_t w = 0; w < words; w++)
+                        distance += (int32_t)__builtin_popcountll(plane[w * stride + s] ^ query[w * T + t]);
+                    best = distance < best ? distance : best;
+                }
             }
+            _mm256_storeu_si256((__m256i *)lanes, least);
+            for (int k = 0; k < 8; k += 2)
+                best = lanes[k] < best ? lanes[k] : best;
             sum += best;
         }
         out[i] = (int32_t)sum;
@@ -106,9 +109,9 @@ AVX2 INLINE void hamming_avx2_words(const int64_t words, const uint64_t *query, 
 
 AVX2 static void hamming_avx2(HAMMING_ARGUMENTS) {
     if (words == 2)
-        hamming_avx2_words(2, query, T, plane, stride, n, starts, lengths, out);
+        hamming_avx2_words(2, query, T, plane, stride, n, parts, starts, lengths, out);
     else
-        hamming_avx2_words(words, query, T, plane, stride, n, starts, lengths, out);
+        hamming_avx2_words(words, query, T, plane, stride, n, parts, starts, lengths, out);
 }
 
 /* Eight tokens in a register, eight query tokens at a time; `grouped` has the words of each eight side by side: [T / 8][words][8]. */
@@ -117,33 +120,36 @@ AVX2 static void hamming_avx2(HAMMING_ARGUMENTS) {
 #define REDUCE(q) least[q] = _mm512_reduce_min_epi64(least##q);
 
 AVX512 INLINE void hamming_avx512_words(const int64_t words, const uint64_t *grouped, int64_t T, const uint64_t *plane, int64_t stride,
-                                        int64_t n, const int64_t *starts, const int64_t *lengths, int32_t *out) {
+                                        int64_t n, int64_t parts, const int64_t *starts, const int64_t *lengths, int32_t *out) {
     for (int64_t i = 0; i < n; i++) {
-        const int64_t first = starts[i], end = first + lengths[i];
         int32_t sum = 0;
         for (int64_t t = 0; t < T; t += GROUP) {
             const uint64_t *group = grouped + t * words;
-            int64_t s = first, least[GROUP];
+            int64_t least[GROUP];
             EACH(LEAST)
-            if (words == 2)
-                for (; s + 8 <= end; s += 8) {
-                    const __m512i a = _mm512_loadu_si512(plane + s), b = _mm512_loadu_si512(plane + stride + s);
+            for (int64_t r = i * parts; r < (i + 1) * parts; r++) {
+                const int64_t end = starts[r] + lengths[r];
+                int64_t s = starts[r];
+                if (words == 2)
+                    for (; s + 8 <= end; s += 8) {
+                        const __m512i a = _mm512_loadu_si512(plane + s), b = _mm512_loadu_si512(plane + stride + s);
 #define PAIR(q)                                                                                                                            \
     least##q = _mm512_min_epi64(least##q, _mm512_add_epi64(_mm512_popcnt_epi64(_mm512_xor_si512(a, AT(0, q))),                             \
                                                            _mm512_popcnt_epi64(_mm512_xor_si512(b, AT(1, q)))));
-                    EACH(PAIR)
-                }
-            for (; s < end; s += 8) {
-                const __mmask8 there = end - s < 8 ? (__mmask8)((1u << (end - s)) - 1) : 255;
+                        EACH(PAIR)
+                    }
+                for (; s < end; s += 8) {
+                    const __mmask8 there = end - s < 8 ? (__mmask8)((1u << (end - s)) - 1) : 255;
 #define ZERO(q) __m512i count##q = _mm512_setzero_si512();
-                EACH(ZERO)
-                for (int64_t w = 0; w < words; w++) {
-                    const __m512i a = _mm512_maskz_loadu_epi64(there, plane + w * stride + s);
+                    EACH(ZERO)
+                    for (int64_t w = 0; w < words; w++) {
+                        const __m512i a = _mm512_maskz_loadu_epi64(there, plane + w * stride + s);
 #define COUNT(q) count##q = _mm512_add_epi64(count##q, _mm512_popcnt_epi64(_mm512_xor_si512(a, AT(w, q))));
-                    EACH(COUNT)
-                }
+                        EACH(COUNT)
+                    }
 #define KEEP(q) least##q = _mm512_mask_min_epi64(least##q, there, least##q, count##q);
-                EACH(KEEP)
+                    EACH(KEEP)
+                }
             }
             EACH(REDUCE)
             for (int q = 0; q < GROUP && t + q < T; q++)
@@ -162,9 +168,9 @@ AVX512 static int hamming_avx512(HAMMING_ARGUMENTS) {
         for (int64_t w = 0; w < words; w++)
             grouped[(t / GROUP * words + w) * GROUP + t % GROUP] = query[w * T + (t < T ? t : T - 1)];
     if (words == 2)
-        hamming_avx512_words(2, grouped, T, plane, stride, n, starts, lengths, out);
+        hamming_avx512_words(2, grouped, T, plane, stride, n, parts, starts, lengths, out);
     else
-        hamming_avx512_words(words, grouped, T, plane, stride, n, starts, lengths, out);
+        hamming_avx512_words(words, grouped, T, plane, stride, n, parts, starts, lengths, out);
     free(grouped);
     return 0;
 }
@@ -173,12 +179,12 @@ AVX512 static int hamming_avx512(HAMMING_ARGUMENTS) {
 API int unitower_hamming(int level, HAMMING_ARGUMENTS) {
 #ifdef X86
     if (level >= 2)
-        return hamming_avx512(query, T, plane, words, stride, n, starts, lengths, out);
+        return hamming_avx512(query, T, plane, words, stride, n, parts, starts, lengths, out);
     if (level == 1)
-        hamming_avx2(query, T, plane, words, stride, n, starts, lengths, out);
+        hamming_avx2(query, T, plane, words, stride, n, parts, starts, lengths, out);
     else
 #endif
-        hamming_portable(query, T, plane, words, stride, n, starts, lengths, out);
+        hamming_portable(query, T, plane, words, stride, n, parts, starts, lengths, out);
     return 0;
 }
 
@@ -291,100 +297,113 @@ static void best_by_blocks(block_function by_block, const int32_t *pairs, int64_
 }
 
 #ifdef X86
-/* Eight query tokens against 32 tokens of a page, blocks `a` and `b`: 16 sums stay in registers. */
-AVX512 INLINE void page_avx512(const int fetch, const int32_t *pairs, int64_t T, int64_t t, int64_t columns, const uint8_t *page,
-                               const uint8_t *next, int64_t length, const int8_t *last, const float *last_scales, float *out) {
-    const int8_t *codes = (const int8_t *)page + 4 * length;
-    const int64_t blocks = (length + BLOCK - 1) / BLOCK;
-    int64_t at[GROUP];
-    for (int q = 0; q < GROUP; q++)
-        at[q] = 2 * (t + q < T ? t + q : t);
-#define LOWEST(q) __m512 best##q = _mm512_set1_ps(-3.4e38f);
-    EACH(LOWEST)
-    for (int64_t block = 0; block < blocks; block += 2) {
-        const int64_t other = block + 1 < blocks ? block + 1 : block; /* an odd block is looked at twice */
-        const int8_t *a = last && block == blocks - 1 ? last : codes + block * BLOCK * columns;
-        const int8_t *b = last && other == blocks - 1 ? last : codes + other * BLOCK * columns;
+/* Eight query tokens against two blocks of 16 tokens: 16 sums stay in registers. `pair` has the pairs of the eight side by side. */
+AVX512 INLINE void blocks_avx512(const int32_t *pair, int64_t columns, const int8_t *a, const int8_t *b, __m512 scale_a, __m512 scale_b,
+                                 const uint8_t *next, __m512 *best) {
 #define SUMS(q) __m512i a##q = _mm512_setzero_si512(), b##q = a##q;
-        EACH(SUMS)
-        for (int64_t j = 0; j < columns / 4; j++) {
-            const int32_t *pair = pairs + j * T * 2;
-            if (fetch) { /* pages lie apart: the next one is fetched along with this one */
-                __builtin_prefetch(next + (block * columns / 4 + 2 * j) * 64);
-                __builtin_prefetch(next + (block * columns / 4 + 2 * j) * 64 + 64);
-            }
-            const __m512i x = _mm512_loadu_si512(a + j * 64), y = _mm512_loadu_si512(b + j * 64);
-            const __m512i upper_x = _mm512_srai_epi16(x, 8), lower_x = _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8);
-            const __m512i upper_y = _mm512_srai_epi16(y, 8), lower_y = _mm512_srai_epi16(_mm512_slli_epi16(y, 8), 8);
-            __m512i columns_of;
+    EACH(SUMS)
+    for (int64_t j = 0; j < columns / 4; j++, pair += 2 * GROUP) {
+        if (next) { /* pages lie apart: the next one is fetched along with this one */
+            _mm_prefetch((const char *)next + 128 * j, _MM_HINT_T1);
+            _mm_prefetch((const char *)next + 128 * j + 64, _MM_HINT_T1);
+        }
+        const __m512i x = _mm512_loadu_si512(a + j * 64), y = _mm512_loadu_si512(b + j * 64);
+        const __m512i upper_x = _mm512_srai_epi16(x, 8), lower_x = _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8);
+        const __m512i upper_y = _mm512_srai_epi16(y, 8), lower_y = _mm512_srai_epi16(_mm512_slli_epi16(y, 8), 8);
+        __m512i columns_of;
 #define EVEN(q)                                                                                                                            \
-    columns_of = _mm512_set1_epi32(pair[at[q]]);                                                                                           \
+    columns_of = _mm512_set1_epi32(pair[2 * q]);                                                                                           \
     a##q = _mm512_dpwssd_epi32(a##q, lower_x, columns_of);                                                                                 \
     b##q = _mm512_dpwssd_epi32(b##q, lower_y, columns_of);
-            EACH(EVEN)
+        EACH(EVEN)
 #define ODD(q)                                                                                                                             \
-    columns_of = _mm512_set1_epi32(pair[at[q] + 1]);                                                                                       \
+    columns_of = _mm512_set1_epi32(pair[2 * q + 1]);                                                                                       \
     a##q = _mm512_dpwssd_epi32(a##q, upper_x, columns_of);                                                                                 \
     b##q = _mm512_dpwssd_epi32(b##q, upper_y, columns_of);
-            EACH(ODD)
-        }
-        const __m512 scale_a = _mm512_loadu_ps(a == last ? last_scales : (const float *)(page + 4 * BLOCK * block));
-        const __m512 scale_b = _mm512_loadu_ps(b == last ? last_scales : (const float *)(page + 4 * BLOCK * other));
-#define BEST(q)                                                                                                                            \
-    best##q = _mm512_max_ps(best##q, _mm512_max_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(a##q), scale_a),                                       \
-                                                   _mm512_mul_ps(_mm512_cvtepi32_ps(b##q), scale_b)));
-        EACH(BEST)
+        EACH(ODD)
     }
-    float of[GROUP];
-#define LARGEST(q) of[q] = _mm512_reduce_max_ps(best##q);
-    EACH(LARGEST)
-    for (int q = 0; q < GROUP && t + q < T; q++)
-        out[t + q] = of[q];
+#define BEST(q)                                                                                                                            \
+    best[q] = _mm512_max_ps(best[q], _mm512_max_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(a##q), scale_a),                                       \
+                                                   _mm512_mul_ps(_mm512_cvtepi32_ps(b##q), scale_b)));
+    EACH(BEST)
 }
 
-AVX512 static void best_avx512(const int32_t *pairs, int64_t T, int64_t columns, const uint8_t *pages, int64_t n, const int64_t *starts,
-                               const int64_t *lengths, float *out) {
+/* All query tokens look at two blocks before the next two are read, so that a page comes through the cache once. */
+AVX512 static int best_avx512(const int16_t *query, int64_t T, int64_t columns, const uint8_t *pages, int64_t n, const int64_t *starts,
+                              const int64_t *lengths, float *out) {
+    const int64_t padded = (T + GROUP - 1) / GROUP * GROUP;
+    const size_t for_best = (size_t)padded * 64;
+    uint8_t *memory = malloc(for_best + (size_t)(padded * columns) * 2 + 64);
+    if (!memory)
+        return 1;
+    __m512 *best = (__m512 *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
+    int16_t *grouped = (int16_t *)((uint8_t *)best + for_best);
+    for (int64_t t = 0; t < padded; t++)
+        for (int64_t j = 0; j < columns / 4; j++) {
+            const int16_t *c = query + (t < T ? t : T - 1) * columns + 4 * j;
+            int16_t *pair = grouped + t / GROUP * GROUP * columns + (j * GROUP + t % GROUP) * 4;
+            pair[0] = c[0], pair[1] = c[2], pair[2] = c[1], pair[3] = c[3];
+        }
     int8_t room[MAX_WIDTH * BLOCK];
     float scale_room[BLOCK];
     for (int64_t i = 0; i < n; i++) {
-        const uint8_t *page = pages + starts[i];
-        const int64_t rest = lengths[i] % BLOCK;
-        const int8_t *last = NULL;
-        if (rest) {
-            memcpy(scale_room, page + 4 * (lengths[i] - rest), 4 * (size_t)rest);
-            last = filled((const int8_t *)page + 4 * lengths[i] + (lengths[i] - rest) * columns, rest, columns, scale_room, room, scale_room);
+        const uint8_t *page = pages + starts[i], *next = pages + starts[i + 1 < n ? i + 1 : i];
+        const int8_t *codes = (const int8_t *)page + 4 * lengths[i];
+        for (int64_t t = 0; t < padded; t++)
+            best[t] = _mm512_set1_ps(-3.4e38f);
+        for (int64_t s = 0; s < lengths[i]; s += 2 * BLOCK) {
+            const int8_t *block[2];
+            __m512 scales[2];
+            for (int k = 0; k < 2; k++) {
+                const int64_t rows = lengths[i] - s - k * BLOCK;
+                block[k] = codes + (s + k * BLOCK) * columns;
+                if (rows >= BLOCK)
+                    scales[k] = _mm512_loadu_ps(page + 4 * (s + k * BLOCK));
+                else if (rows > 0) {
+                    memcpy(scale_room, page + 4 * (s + k * BLOCK), 4 * (size_t)rows);
+                    block[k] = filled(block[k], rows, columns, scale_room, room, scale_room);
+                    scales[k] = _mm512_loadu_ps(scale_room);
+                } else /* an odd block is looked at twice */
+                    block[k] = block[0], scales[k] = scales[0];
+            }
+            for (int64_t t = 0; t < padded; t += GROUP)
+                blocks_avx512((const int32_t *)grouped + t * columns / 2, columns, block[0], block[1], scales[0], scales[1],
+                              t ? NULL : next + s * columns, best + t);
         }
-        page_avx512(1, pairs, T, 0, columns, page, pages + starts[i + 1 < n ? i + 1 : i], lengths[i], last, scale_room, out + i * T);
-        for (int64_t t = GROUP; t < T; t += GROUP)
-            page_avx512(0, pairs, T, t, columns, page, page, lengths[i], last, scale_room, out + i * T);
+        for (int64_t t = 0; t < T; t++)
+            out[i * T + t] = _mm512_reduce_max_ps(best[t]);
     }
+    free(memory);
+    return 0;
 }
 #endif
 
 /* out [n][T]: for each page and query token the largest scale * product. */
 API int unitower_best(int level, const int16_t *query, int64_t T, int64_t columns, const uint8_t *pages, int64_t n, const int64_t *starts,
                       const int64_t *lengths, float *out) {
+#ifdef X86
+    if (level >= 2)
+        return best_avx512(query, T, columns, pages, n, starts, lengths, out);
+#endif
     int32_t *pairs = paired(query, T, columns);
     if (!pairs)
         return 1;
+    block_function by_block = block_portable;
 #ifdef X86
-    if (level >= 2)
-        best_avx512(pairs, T, columns, pages, n, starts, lengths, out);
-    else if (level == 1)
-        best_by_blocks(block_avx2, pairs, T, columns, pages, n, starts, lengths, out);
-    else
+    if (level == 1)
+        by_block = block_avx2;
 #endif
-        best_by_blocks(block_portable, pairs, T, columns, pages, n, starts, lengths, out);
+    best_by_blocks(by_block, pairs, T, columns, pages, n, starts, lengths, out);
     free(pairs);
     return 0;
 }
 
 /* ---- Two planes: sum over query tokens of the largest product with the levels -10, -3, 3, 10 of a page's tokens.
- * query int8 [T][columns]; planes [words][stride]. */
+ * query int8 [T][columns]; planes [words][stride]; pages as above. */
 
 #define COARSE_ARGUMENTS                                                                                                                   \
-    const uint64_t *signs, const uint64_t *large, int64_t words, int64_t stride, int64_t n, const int64_t *starts, const int64_t *lengths, \
-        int32_t *out
+    const uint64_t *signs, const uint64_t *large, int64_t words, int64_t stride, int64_t n, int64_t parts, const int64_t *starts,          \
+        const int64_t *lengths, int32_t *out
 
 /* Four columns of a token from four bits of each plane. */
 static uint32_t four_levels(unsigned sign, unsigned large) {
@@ -411,17 +430,18 @@ static void coarse_by_blocks(block_function by_block, const int32_t *pairs, int6
             const int64_t count = T - t < 64 ? T - t : 64;
             for (int64_t q = 0; q < count; q++)
                 best[q] = -3.4e38f;
-            for (int64_t s = starts[i]; s < starts[i] + lengths[i]; s += BLOCK) {
-                for (int64_t k = 0; k < BLOCK; k++) {
-                    const int64_t at = s + k < starts[i] + lengths[i] ? s + k : s;
-                    for (int64_t j = 0; j < columns / 4; j++) {
-                        const int64_t word = j / 16 * stride + at;
-                        const int shift = (int)(j % 16 * 4);
-                        memcpy(room + j * 64 + k * 4, table + ((signs[word] >> shift & 15) | (large[word] >> shift & 15) << 4), 4);
+            for (int64_t r = i * parts; r < (i + 1) * parts; r++)
+                for (int64_t s = starts[r]; s < starts[r] + lengths[r]; s += BLOCK) {
+                    for (int64_t k = 0; k < BLOCK; k++) {
+                        const int64_t at = s + k < starts[r] + lengths[r] ? s + k : s;
+                        for (int64_t j = 0; j < columns / 4; j++) {
+                            const int64_t word = j / 16 * stride + at;
+                            const int shift = (int)(j % 16 * 4);
+                            memcpy(room + j * 64 + k * 4, table + ((signs[word] >> shift & 15) | (large[word] >> shift & 15) << 4), 4);
+                        }
                     }
+                    by_block(pairs, T, t, count, columns, room, ones, best);
                 }
-                by_block(pairs, T, t, count, columns, room, ones, best);
-            }
             for (int64_t q = 0; q < count; q++)
                 out[i] += (int32_t)best[q];
         }
@@ -495,19 +515,21 @@ AVX512 static int coarse_avx512(const int8_t *query, int64_t T, int64_t columns,
             memcpy(grouped + (t / GROUP * dwords + j) * GROUP + t % GROUP, token + 4 * j, 4);
     }
     for (int64_t i = 0; i < n; i++) {
-        const int64_t end = starts[i] + lengths[i];
         for (int64_t t = 0; t < padded; t++)
             best[t] = _mm512_set1_epi32(INT32_MIN);
-        for (int64_t s = starts[i]; s < end; s += 2 * BLOCK) {
-            __mmask16 there[2];
-            for (int k = 0; k < 2; k++) {
-                const int64_t left = end - s - k * BLOCK;
-                there[k] = left >= BLOCK ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
-                if (there[k])
-                    unpacked_avx512(signs, large, stride, s + k * BLOCK, there[k], dwords, blocks[k]);
+        for (int64_t r = i * parts; r < (i + 1) * parts; r++) {
+            const int64_t end = starts[r] + lengths[r];
+            for (int64_t s = starts[r]; s < end; s += 2 * BLOCK) {
+                __mmask16 there[2];
+                for (int k = 0; k < 2; k++) {
+                    const int64_t left = end - s - k * BLOCK;
+                    there[k] = left >= BLOCK ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
+                    if (there[k])
+                        unpacked_avx512(signs, large, stride, s + k * BLOCK, there[k], dwords, blocks[k]);
+                }
+                for (int64_t t = 0; t < padded; t += GROUP)
+                    coarse_group(grouped + t * dwords, dwords, blocks[0], there[1] ? blocks[1] : blocks[0], there[0], there[1], best + t);
             }
-            for (int64_t t = 0; t < padded; t += GROUP)
-                coarse_group(grouped + t * dwords, dwords, blocks[0], there[1] ? blocks[1] : blocks[0], there[0], there[1], best + t);
         }
         int32_t sum = 0;
         for (int64_t t = 0; t < T; t++)
@@ -522,7 +544,7 @@ AVX512 static int coarse_avx512(const int8_t *query, int64_t T, int64_t columns,
 API int unitower_coarse(int level, const int8_t *query, int64_t T, int64_t columns, COARSE_ARGUMENTS) {
 #ifdef X86
     if (level >= 2)
-        return coarse_avx512(query, T, columns, signs, large, words, stride, n, starts, lengths, out);
+        return coarse_avx512(query, T, columns, signs, large, words, stride, n, parts, starts, lengths, out);
 #endif
     int16_t *wide = malloc((size_t)(T * columns) * sizeof(int16_t));
     int32_t *pairs = NULL;
@@ -539,8 +561,63 @@ API int unitower_coarse(int level, const int8_t *query, int64_t T, int64_t colum
     if (level == 1)
         by_block = block_avx2;
 #endif
-    coarse_by_blocks(by_block, pairs, T, columns, signs, large, words, stride, n, starts, lengths, out);
+    coarse_by_blocks(by_block, pairs, T, columns, signs, large, words, stride, n, parts, starts, lengths, out);
     free(pairs);
+    return 0;
+}
+
+/* ---- Heads: tokens of a page that stand for all of them, one after the other the one that brings the others nearest to a head.
+ * plane [words][stride]; tokens 0 .. t, t <= STRETCH; distances above half of the bits count as that. */
+
+#define STRETCH 256
+
+INLINE void heads_plain(const uint64_t *plane, int64_t words, int64_t stride, int64_t t, int64_t number, int32_t *out) {
+    uint16_t between[STRETCH][STRETCH], nearest[STRETCH];
+    uint8_t taken[STRETCH] = {0};
+    for (int64_t i = 0; i < t; i++) {
+        nearest[i] = (uint16_t)(32 * words);
+        for (int64_t j = 0; j < t; j++) {
+            int64_t distance = 0;
+            for (int64_t w = 0; w < words; w++)
+                distance += __builtin_popcountll(plane[w * stride + i] ^ plane[w * stride + j]);
+            between[i][j] = (uint16_t)distance;
+        }
+    }
+    for (int64_t each = 0; each < number; each++) {
+        int32_t most = -1, chosen = 0;
+        for (int64_t i = 0; i < t; i++) {
+            int32_t gain = 0;
+            for (int64_t j = 0; j < t; j++)
+                gain += nearest[j] > between[i][j] ? nearest[j] - between[i][j] : 0;
+            if (!taken[i] && gain > most)
+                most = gain, chosen = (int32_t)i;
+        }
+        taken[chosen] = 1;
+        out[each] = chosen;
+        for (int64_t j = 0; j < t; j++)
+            nearest[j] = between[chosen][j] < nearest[j] ? between[chosen][j] : nearest[j];
+    }
+}
+
+#ifdef X86
+AVX512 static void heads_avx512(const uint64_t *plane, int64_t words, int64_t stride, int64_t t, int64_t number, int32_t *out) {
+    heads_plain(plane, words, stride, t, number, out);
+}
+
+AVX2 static void heads_avx2(const uint64_t *plane, int64_t words, int64_t stride, int64_t t, int64_t number, int32_t *out) {
+    heads_plain(plane, words, stride, t, number, out);
+}
+#endif
+
+API int unitower_heads(int level, const uint64_t *plane, int64_t words, int64_t stride, int64_t t, int64_t number, int32_t *out) {
+#ifdef X86
+    if (level >= 2)
+        heads_avx512(plane, words, stride, t, number, out);
+    else if (level == 1)
+        heads_avx2(plane, words, stride, t, number, out);
+    else
+#endif
+        heads_plain(plane, words, stride, t, number, out);
     return 0;
 }
 

@@ -55,6 +55,18 @@ class Plain:
             out[i] = (products * scales[:, None]).max(axis=0)
         return out
 
+    def heads(self, signs: Words, number: int) -> Int64s:
+        between = np.bitwise_count(signs[:, :, None] ^ signs[:, None]).sum(axis=0, dtype=np.int32)
+        nearest = np.full(signs.shape[1], 32 * len(signs), np.int32)
+        chosen = np.empty(number, np.int64)
+        taken = np.zeros(signs.shape[1], bool)
+        for each in range(number):
+            gain = np.maximum(nearest - between, 0).sum(axis=1)
+            chosen[each] = head = int(np.argmax(np.where(taken, -1, gain)))
+            taken[head] = True
+            nearest = np.minimum(nearest, between[head])
+        return chosen
+
     def dots(self, query: QueryCode, codes: Int8s) -> Int64s:
         row = query.tokens[0].astype(np.float32)
         products = np.empty(len(codes), np.int64)
@@ -65,17 +77,18 @@ class Plain:
 
 
 def _chunks(starts: Int64s, lengths: Int64s) -> list[tuple[int, int, Int64s, Int64s]]:
-    """Runs of pages with the places of all their tokens, and where each page begins among those."""
+    """Some pages at a time, with the places of all their tokens, and where each page begins among those."""
     chunks = []
-    ends = np.cumsum(lengths)
+    starts, lengths = (array if array.ndim == 2 else array[:, None] for array in (starts, lengths))
+    ends = np.cumsum(lengths.sum(axis=1))
     first = 0
     while first < len(starts):
         before = int(ends[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(ends, before + CHUNK_TOKENS, side="right")))
-        own = lengths[first:last]
-        bounds = np.cumsum(own) - own
-        tokens = np.repeat(starts[first:last] - bounds, own) + np.arange(int(own.sum()))
-        chunks.append((first, last, tokens, bounds))
+        own = lengths[first:last].reshape(-1)
+        begins = np.cumsum(own) - own
+        tokens = np.repeat(starts[first:last].reshape(-1) - begins, own) + np.arange(int(own.sum()))
+        chunks.append((first, last, tokens, begins[:: lengths.shape[1]]))
         first = last
     return chunks
 

@@ -11,8 +11,8 @@ has a checksum over all of it: one that is stale, cut off or damaged is not used
         lengths    int64 [rows], tokens of each row; 0 for one that was deleted before
         offsets    int64 [rows], where the row's packed token vectors stand in its data file; -1 where they do not in one piece
         crcs       int64 [rows], crc32 of the row's packed token vectors
-        signs      uint64 [W, tokens]
-        large      uint64 [W, tokens]
+        signs      uint64 [W, tokens]: first the heads of all rows (`codes.heads`, chosen by `Kernel.heads`), then their other tokens,
+        large      uint64 [W, tokens]  so that a first look reads a quarter of it from its beginning to its end
         scales     float32 [rows]
         dense      int8 [rows, D], D = dense width rounded up to a multiple of 4
 
@@ -35,7 +35,8 @@ import numpy as np
 import numpy.typing as npt
 
 from unitower import codes
-from unitower.codes import Bytes, Int8s, Int64s, Planes
+from unitower.codes import Bytes, Int8s, Int64s, Planes, Words
+from unitower.kernels import chosen
 from unitower.types import Floats
 
 MAGIC = b"unitower"
@@ -46,7 +47,7 @@ PAGE, ALIGNED = 4096, 64
 class Segment:
     """Scan codes of rows.
 
-    starts, lengths  int64 [rows], where a row's tokens begin in the planes, and how many they are
+    starts, lengths  int64 [rows, 2], where a row's heads and its other tokens begin in the planes, and how many they are
     offsets          int64 [rows], where its packed token vectors can be read, -1 where they have to be asked for
     crcs             int64 [rows], crc32 of its packed token vectors, to be compared when they are read
     dense            int8 [rows, D] and their scales float32 [rows]
@@ -61,11 +62,25 @@ class Segment:
     scales: Floats
 
     @property
+    def tokens(self) -> Int64s:
+        """Tokens of each row, int64 [rows]."""
+        return cast("Int64s", self.lengths.sum(axis=1))
+
+    @property
     def size_bytes(self) -> int:
         return sum(part.nbytes for part in self.body())
 
     def body(self) -> list[npt.NDArray[Any]]:
-        return [self.lengths, self.offsets, self.crcs, self.planes.signs, self.planes.large, self.scales, self.dense]
+        return [self.tokens, self.offsets, self.crcs, self.planes.signs, self.planes.large, self.scales, self.dense]
+
+
+def runs(tokens: Int64s) -> tuple[Int64s, Int64s]:
+    """Starts and lengths of the heads and the other tokens of rows, both int64 [rows, 2]."""
+    heads = codes.heads(tokens)
+    lengths = np.stack([heads, tokens - heads], axis=1)
+    starts = np.cumsum(lengths, axis=0) - lengths
+    starts[:, 1] += heads.sum()
+    return starts, lengths
 
 
 class Making:
@@ -75,9 +90,10 @@ class Making:
         total, words = int(lengths.sum()), codes.words(token_width)
         self.width = token_width
         self._looked_at = 0
+        starts, parts = runs(lengths)
         self.segment = Segment(
-            starts=np.cumsum(lengths) - lengths,
-            lengths=lengths,
+            starts=starts,
+            lengths=parts,
             offsets=np.full(len(lengths), -1, np.int64),
             crcs=np.zeros(len(lengths), np.int64),
             planes=Planes(signs=np.zeros((words, total), np.uint64), large=np.zeros((words, total), np.uint64)),
@@ -97,14 +113,28 @@ class Making:
                 self._looked_at = at + len(one) if at >= 0 else self._looked_at
         made.crcs[rows] = [zlib.crc32(memoryview(cast(Any, one))) for one in packed]
         matrices = [codes.codes_of(one, self.width)[0] for one in packed]
-        if [len(one) for one in matrices] != made.lengths[rows].tolist():
+        if [len(one) for one in matrices] != made.tokens[rows].tolist():
             raise ValueError("the token vectors of a row are not as many as it says")
-        planes = codes.planes(np.concatenate(matrices))
-        places = np.concatenate([np.arange(start, start + n) for start, n in zip(made.starts[rows], made.lengths[rows], strict=True)])
-        made.planes.signs[:, places] = planes.signs
-        made.planes.large[:, places] = planes.large
+        for row, matrix in zip(rows.tolist(), matrices, strict=True):
+            planes = codes.planes(matrix)
+            order = heads_first(planes.signs)
+            places = np.concatenate([np.arange(start, start + n) for start, n in zip(made.starts[row], made.lengths[row], strict=True)])
+            made.planes.signs[:, places] = planes.signs[:, order]
+            made.planes.large[:, places] = planes.large[:, order]
         whole, made.scales[rows] = codes.quantised(dense)
         made.dense[rows, : whole.shape[1]] = whole
+
+
+def heads_first(signs: Words) -> Int64s:
+    """The order of a row's tokens: its heads, as they were chosen, then the others."""
+    tokens = signs.shape[1]
+    heads = [np.empty(0, np.int64)]
+    for first in range(0, tokens, codes.STRETCH):
+        part = np.ascontiguousarray(signs[:, first : first + codes.STRETCH])
+        heads.append(first + chosen().heads(part, int(codes.heads(np.array([part.shape[1]]))[0])))
+    others = np.ones(tokens, bool)
+    others[np.concatenate(heads)] = False
+    return np.concatenate([*heads, np.flatnonzero(others)])
 
 
 def write(segment: Segment, path: Path, *, made_from: Mapping[str, Any]) -> None:
@@ -118,7 +148,7 @@ def write(segment: Segment, path: Path, *, made_from: Mapping[str, Any]) -> None
         size += part.nbytes + len(padding[-1])
     told = {
         "made_from": dict(made_from),
-        "rows": len(segment.lengths),
+        "rows": len(segment.offsets),
         "tokens": len(segment.planes),
         "words": len(segment.planes.signs),
         "dense_columns": segment.dense.shape[1],
@@ -166,9 +196,10 @@ def read(path: Path, *, made_from: Mapping[str, Any]) -> Segment | None:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    lengths, offsets, crcs, signs, large, scales, dense = parts
+    counts, offsets, crcs, signs, large, scales, dense = parts
+    starts, lengths = runs(counts)
     return Segment(
-        starts=np.cumsum(lengths) - lengths,
+        starts=starts,
         lengths=lengths,
         offsets=offsets,
         crcs=crcs,

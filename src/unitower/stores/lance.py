@@ -416,8 +416,8 @@ class _Snapshot:
         number[[fragment.fragment_id for fragment in fragments]] = np.arange(len(fragments))
         rows = self._facts.rows
         scan = Scan(segments=segments, segment=number[rows >> 32], row=rows & 0xFFFF_FFFF)
-        lengths = np.concatenate([segment.lengths for segment in segments])
-        begins = np.cumsum([0, *(len(segment.lengths) for segment in segments)])
+        lengths = np.concatenate([segment.tokens for segment in segments])
+        begins = np.cumsum([0, *(len(segment.offsets) for segment in segments)])
         if not np.array_equal(lengths[begins[scan.segment] + scan.row], self._facts.tokens):
             raise StoreError(f"{self.folder}: its scan codes do not fit its rows. Delete {self.folder / SCAN_CODES}: it is made anew.")
         return scan
@@ -429,6 +429,7 @@ class _Snapshot:
             return self.codes[name]
         path = self.folder / SCAN_CODES / f"{name}.codes"
         made_from = {"data": name, "rows": fragment.physical_rows, "widths": list(self.widths), "codes": codes_module.parameters()}
+        made_from["order"] = f"heads first, one in {codes_module.HEADS}"
         segment = read(path, made_from=made_from)
         if segment is None:
             segment = self._coded(fragment, name)

@@ -39,6 +39,13 @@ SIGNALS = ("multi", "dense", "text")
 ALL_SCORED = 500
 """Entries up to which all are scored by int8 MaxSim: 15 ms for pages of 256 tokens, most of it reading them."""
 
+SCANNED_WHOLE = 4_000
+"""Entries up to which the scan looks at all tokens of each, at 0.75 us. Of more, it first looks at their heads (`codes.heads`), a quarter
+of their tokens, and then at all tokens of a tenth of the entries, half of this number at least. docs/search.md has what that loses."""
+
+HEADS_AND_DENSE = 0.5
+"""What the dense vectors weigh beside the heads when that tenth is chosen, in standard deviations of each: .25 and 1 lost more."""
+
 LOOKED_AT = 500
 """Entries that the scan puts forward for the second look, which takes 4 to 6 us each. Fewer lose answers where pages are hard to tell
 apart: of the true ten among 5,000, the scan had 78 in 100 among its first 200, 91 among 600, 97 among 1,000 (easy pages: all)."""
@@ -254,9 +261,12 @@ def _candidates(
     scan, kernel = evidence.scan(), chosen_kernel()
     rankings: dict[str, _Ranking] = {} if by_words is None else {"text": by_words}
     indexed = _indexed(evidence, query, among)
-    pool = _scanned(scan, asked_for, among, number=max(LOOKED_AT, 2 * number)) if indexed is None else indexed
-    if query.dense is not None:
-        rankings["dense"] = _by_dense_codes(scan, query.dense, pool if indexed is not None else among, limit=max(NEAR, number))
+    pool = among if indexed is None else indexed
+    dense = None if query.dense is None else _dense_products(scan, query.dense, pool)
+    if dense is not None:
+        rankings["dense"] = best(pool, dense, limit=max(NEAR, number))
+    if indexed is None:
+        pool = _scanned(scan, asked_for, among, dense, number=max(LOOKED_AT, 2 * number))
     for ranking in rankings.values():
         pool = np.union1d(pool, ranking.positions[: max(NEAR, number)])
     looks = _over(scan, pool, lambda own, rows: kernel.coarse(asked_for, own.planes, own.starts[rows], own.lengths[rows]))
@@ -266,15 +276,20 @@ def _candidates(
     return np.sort(best(chosen, shares, limit=number).positions)
 
 
-def _scanned(scan: Scan, asked_for: codes.QueryCode, among: Positions, *, number: int) -> Positions:
-    """The entries with the least Hamming distances, best first. (To scan by some of the query's tokens first, and go on with the better
-    half, was not faster: pages that lie apart in memory take twice the time.)"""
-    kernel = chosen_kernel()
+def _scanned(scan: Scan, asked_for: codes.QueryCode, among: Positions, dense: npt.NDArray[np.float64] | None, *, number: int) -> Positions:
+    """The entries with the least Hamming distances, best first; of many, among the best by their heads and dense vectors together."""
+    kernel, signs = chosen_kernel(), asked_for.signs
+    if len(among) > SCANNED_WHOLE:
+        heads = _over(scan, among, lambda own, rows: kernel.hamming(signs, own.planes.signs, own.starts[rows, 0], own.lengths[rows, 0]))
+        likely = -_standard(heads) if dense is None else HEADS_AND_DENSE * _standard(dense) - _standard(heads)
+        among = np.sort(best(among, likely, limit=max(SCANNED_WHOLE // 2, len(among) // 10, number)).positions)
+    distances = _over(scan, among, lambda own, rows: kernel.hamming(signs, own.planes.signs, own.starts[rows], own.lengths[rows]))
+    return best(among, -distances, limit=number).positions
 
-    def look(own: Segment, rows: Int64s) -> Int64s:
-        return kernel.hamming(asked_for.signs, own.planes.signs, own.starts[rows], own.lengths[rows])
 
-    return best(among, -_over(scan, among, look), limit=number).positions
+def _standard(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Scores with mean 0 and standard deviation 1."""
+    return (scores - scores.mean()) / max(float(scores.std()), 1e-12)
 
 
 def _indexed(evidence: Evidence, query: Query, among: Positions) -> Positions | None:
@@ -286,18 +301,18 @@ def _indexed(evidence: Evidence, query: Query, among: Positions) -> Positions | 
     return None if found is None else np.intersect1d(found, among)
 
 
-def _by_dense_codes(scan: Scan, dense: Floats, among: Positions, *, limit: int) -> _Ranking:
-    """The largest dot products of the int8 copies of the dense vectors."""
+def _dense_products(scan: Scan, dense: Floats, among: Positions) -> npt.NDArray[np.float64]:
+    """Dot products with the int8 copies of the dense vectors."""
     asked_for, kernel = codes.query(np.asarray(dense, np.float32)[None]), chosen_kernel()
 
     def products(own: Segment, rows: Int64s) -> npt.NDArray[Any]:
         all_of_it = len(rows) == len(own.dense) and bool((np.diff(rows) == 1).all())
         return kernel.dots(asked_for, own.dense if all_of_it else own.dense[rows]) * own.scales[rows].astype(np.float64)
 
-    return best(among, _over(scan, among, products), limit=limit)
+    return _over(scan, among, products)
 
 
-def _over(scan: Scan, positions: Positions, look: Any) -> npt.NDArray[Any]:
+def _over(scan: Scan, positions: Positions, look: Any) -> npt.NDArray[np.float64]:
     """What `look(segment, rows)` gives for entries, in the order of the positions."""
     of, rows = scan.segment[positions], scan.row[positions]
     out = np.empty(len(positions), np.float64)
