@@ -64,6 +64,10 @@ class Kernel(Protocol):
         """Products of a query of one token with rows [n, M], int64 [n]."""
         ...
 
+    def crcs(self, data: Bytes, starts: Int64s, sizes: Int64s) -> Int64s:
+        """`zlib.crc32` of stretches of a buffer, int64 [n]."""
+        ...
+
 
 def kernels() -> list[str]:
     """Names of the implementations: the files of this folder."""

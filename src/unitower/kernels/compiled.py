@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unitower.codes import STRETCH, Bytes, Int8s, Int64s, Planes, QueryCode, Words
+from unitower.kernels import plain
 from unitower.types import Floats
 
 LIBRARY = Path(__file__).with_name("_maxsim.so")
@@ -76,6 +77,15 @@ class Compiled:
         self._call("dots", tokens, codes.shape[1], codes, len(codes), out)
         return out.astype(np.int64)
 
+    def crcs(self, data: Bytes, starts: Int64s, sizes: Int64s) -> Int64s:
+        if not self.level:
+            return plain.open().crcs(data, starts, sizes)
+        if len(starts) and (starts.min() < 0 or sizes.min() < 0 or (starts + sizes).max() > len(data)):
+            raise ValueError("a stretch reaches beyond its buffer")
+        out = np.empty(len(starts), np.int64)
+        self._call("crcs", np.ascontiguousarray(data), len(starts), *_int64s(starts, sizes), out)
+        return out
+
     def _call(self, name: str, *arguments: Any) -> None:
         values = [
             ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray) else ctypes.c_int64(int(value)) for value in arguments
@@ -104,6 +114,6 @@ def _int64s(*arrays: Int64s) -> list[Int64s]:
 
 def _pages(starts: Int64s, lengths: Int64s, tokens: int) -> tuple[int, int, Int64s, Int64s]:
     first, second = (array if array.ndim == 2 else array[:, None] for array in _int64s(starts, lengths))
-    if len(first) and (first.min() < 0 or second.min() < 0 or second.sum(axis=1).min() < 1 or (first + second).max() > tokens):
+    if len(first) and (first.min() < 0 or second.min() < 0 or np.maximum.reduce(second.T).min() < 1 or (first + second).max() > tokens):
         raise ValueError("pages reach beyond the planes")
     return *first.shape, first, second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import cast
 
 import numpy as np
@@ -74,6 +75,9 @@ class Plain:
         for first in range(0, len(codes), step):
             products[first : first + step] = codes[first : first + step].astype(np.float32) @ row
         return products
+
+    def crcs(self, data: Bytes, starts: Int64s, sizes: Int64s) -> Int64s:
+        return np.array([zlib.crc32(data[first : first + size].data) for first, size in zip(starts, sizes, strict=True)], np.int64)
 
 
 def _chunks(starts: Int64s, lengths: Int64s) -> list[tuple[int, int, Int64s, Int64s]]:

@@ -27,7 +27,6 @@ import json
 import mmap
 import os
 import re
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -46,6 +45,7 @@ from lance.query import MatchQuery
 from unitower import codes as codes_module
 from unitower.codes import Int64s
 from unitower.errors import StoreError
+from unitower.kernels import chosen as chosen_kernel
 from unitower.stores import Entry, Found, Query
 from unitower.stores._batch import Kept, digest, kept
 from unitower.stores._seal import NAME as SEAL
@@ -498,13 +498,12 @@ class _Snapshot:
             own = np.flatnonzero(of == number)
             if file is None or (offsets[rows[own]] < 0).any():
                 return None
-            crcs = scan.segments[number].crcs
-            whole = (offsets[rows[own]].tolist(), starts[own].tolist(), sizes[own].tolist(), crcs[rows[own]].tolist())
-            for offset, start, size, crc in zip(*whole, strict=True):
+            whole = (offsets[rows[own]].tolist(), starts[own].tolist(), sizes[own].tolist())
+            for offset, start, size in zip(*whole, strict=True):
                 if os.preadv(file.fileno(), [room[start : start + size]], offset) != size:
                     return None
-                if zlib.crc32(room[start : start + size]) != crc:
-                    raise StoreError(damaged(self.folder, [f"data/{self._names[number]}.lance has changed since it was written"]))
+            if not np.array_equal(chosen_kernel().crcs(data, starts[own], sizes[own]), scan.segments[number].crcs[rows[own]]):
+                raise StoreError(damaged(self.folder, [f"data/{self._names[number]}.lance has changed since it was written"]))
         return Pages(data=data, starts=starts, lengths=lengths)
 
     def _asked_pages(self, positions: Positions) -> Pages:

@@ -41,10 +41,13 @@ ALL_SCORED = 500
 
 SCANNED_WHOLE = 4_000
 """Entries up to which the scan looks at all tokens of each, at 0.75 us. Of more, it first looks at their heads (`codes.heads`), a quarter
-of their tokens, and then at all tokens of a tenth of the entries, half of this number at least. docs/search.md has what that loses."""
+of their tokens, and then at all tokens of the LIKELY. docs/search.md has what that loses."""
+
+LIKELY = 12, 1_500
+"""Of how many entries one is looked at whole after its heads, and how many are at least."""
 
 HEADS_AND_DENSE = 0.5
-"""What the dense vectors weigh beside the heads when that tenth is chosen, in standard deviations of each: .25 and 1 lost more."""
+"""What the dense vectors weigh beside the heads when the likely are chosen, in standard deviations of each: .25 and 1 lost more."""
 
 LOOKED_AT = 500
 """Entries that the scan puts forward for the second look, which takes 4 to 6 us each. Fewer lose answers where pages are hard to tell
@@ -53,14 +56,18 @@ apart: of the true ten among 5,000, the scan had 78 in 100 among its first 200, 
 NEAR = 150
 """Entries that dense vectors and words each put forward."""
 
-CANDIDATES = 120
+CANDIDATES = 100
 """Entries of which the token vectors are read and scored, at 15 us each. By two bits a number, the true ten were among the first 100 in
 all cases of the easy kind and in 98 of 100 of the hard one."""
+
+TOKENS_WEIGH = 3.0
+"""What two bits a number count beside dense vectors and words when the candidates are chosen. With 1, the true ten of 20,000 hard pages
+were among 120 of them less often than they are among 100."""
 
 SCANNED = 200_000
 """Entries up to which all are scanned, 0.8 us each for pages of 256 tokens. Above, the dense index puts candidates forward instead."""
 
-DEPTH = 120
+DEPTH = 100
 """Length of the rankings that are fused: that of the candidates, so that small and large stores fuse alike. Without an end, MaxSim
 would give every entry of a small store a share, and none beyond the candidates of a large one."""
 
@@ -267,13 +274,16 @@ def _candidates(
         rankings["dense"] = best(pool, dense, limit=max(NEAR, number))
     if indexed is None:
         pool = _scanned(scan, asked_for, among, dense, number=max(LOOKED_AT, 2 * number))
-    for ranking in rankings.values():
-        pool = np.union1d(pool, ranking.positions[: max(NEAR, number)])
+    chosen = np.zeros(len(evidence.ids), bool)
+    for positions in (pool, *(ranking.positions[: max(NEAR, number)] for ranking in rankings.values())):
+        chosen[positions] = True
+    pool = np.flatnonzero(chosen)
     looks = _over(scan, pool, lambda own, rows: kernel.coarse(asked_for, own.planes, own.starts[rows], own.lengths[rows]))
     rankings["multi"] = best(pool, looks, limit=2 * number)
-    fused = reciprocal_rank_fusion({signal: ranking.positions.tolist() for signal, ranking in rankings.items()})
-    chosen, shares = np.fromiter(fused, np.int64, len(fused)), np.fromiter(fused.values(), np.float64, len(fused))
-    return np.sort(best(chosen, shares, limit=number).positions)
+    named = {signal: ranking.positions.tolist() for signal, ranking in rankings.items()}
+    fused = reciprocal_rank_fusion(named, weights={"multi": TOKENS_WEIGH})
+    found, shares = np.fromiter(fused, np.int64, len(fused)), np.fromiter(fused.values(), np.float64, len(fused))
+    return np.sort(best(found, shares, limit=number).positions)
 
 
 def _scanned(scan: Scan, asked_for: codes.QueryCode, among: Positions, dense: npt.NDArray[np.float64] | None, *, number: int) -> Positions:
@@ -282,14 +292,15 @@ def _scanned(scan: Scan, asked_for: codes.QueryCode, among: Positions, dense: np
     if len(among) > SCANNED_WHOLE:
         heads = _over(scan, among, lambda own, rows: kernel.hamming(signs, own.planes.signs, own.starts[rows, 0], own.lengths[rows, 0]))
         likely = -_standard(heads) if dense is None else HEADS_AND_DENSE * _standard(dense) - _standard(heads)
-        among = np.sort(best(among, likely, limit=max(SCANNED_WHOLE // 2, len(among) // 10, number)).positions)
+        among = np.sort(best(among, likely, limit=max(len(among) // LIKELY[0], LIKELY[1], number)).positions)
     distances = _over(scan, among, lambda own, rows: kernel.hamming(signs, own.planes.signs, own.starts[rows], own.lengths[rows]))
     return best(among, -distances, limit=number).positions
 
 
 def _standard(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Scores with mean 0 and standard deviation 1."""
-    return (scores - scores.mean()) / max(float(scores.std()), 1e-12)
+    scores = scores - scores.mean()
+    return scores / max(float(np.sqrt(np.square(scores).mean())), 1e-12)
 
 
 def _indexed(evidence: Evidence, query: Query, among: Positions) -> Positions | None:
@@ -314,13 +325,16 @@ def _dense_products(scan: Scan, dense: Floats, among: Positions) -> npt.NDArray[
 
 def _over(scan: Scan, positions: Positions, look: Any) -> npt.NDArray[np.float64]:
     """What `look(segment, rows)` gives for entries, in the order of the positions."""
+    if len(scan.segments) == 1:
+        rows = scan.row[positions]
+        if (rows[1:] > rows[:-1]).all():
+            return np.asarray(look(scan.segments[0], rows), np.float64)
     of, rows = scan.segment[positions], scan.row[positions]
     out = np.empty(len(positions), np.float64)
     for number, segment in enumerate(scan.segments):
-        own = np.flatnonzero(of == number) if len(scan.segments) > 1 else np.arange(len(positions))
+        own = np.flatnonzero(of == number)
         if len(own):
-            if (np.diff(rows[own]) < 0).any():
-                own = own[np.argsort(rows[own], kind="stable")]  # through memory from its beginning to its end
+            own = own[np.argsort(rows[own], kind="stable")]  # through memory from its beginning to its end
             out[own] = look(segment, rows[own])
     return out
 
