@@ -43,7 +43,7 @@ SCANNED_WHOLE = 4_000
 """Entries up to which the scan looks at all tokens of each, at 0.75 us. Of more, it first looks at their heads (`codes.heads`), a quarter
 of their tokens, and then at all tokens of the LIKELY. docs/search.md has what that loses."""
 
-LIKELY = 12, 1_500
+LIKELY = 13, 1_500
 """Of how many entries one is looked at whole after its heads, and how many are at least."""
 
 HEADS_AND_DENSE = 0.5
@@ -60,9 +60,9 @@ CANDIDATES = 100
 """Entries of which the token vectors are read and scored, at 15 us each. By two bits a number, the true ten were among the first 100 in
 all cases of the easy kind and in 98 of 100 of the hard one."""
 
-TOKENS_WEIGH = 3.0
-"""What two bits a number count beside dense vectors and words when the candidates are chosen. With 1, the true ten of 20,000 hard pages
-were among 120 of them less often than they are among 100."""
+BY_TOKENS = 0.7
+"""Share of the candidates that two bits a number choose alone; the fused rankings choose the others. With no such share, the true ten of
+20,000 hard pages were less often among 120 candidates than they are among 100 with it."""
 
 SCANNED = 200_000
 """Entries up to which all are scanned, 0.8 us each for pages of 256 tokens. Above, the dense index puts candidates forward instead."""
@@ -281,7 +281,7 @@ def _candidates(
     looks = _over(scan, pool, lambda own, rows: kernel.coarse(asked_for, own.planes, own.starts[rows], own.lengths[rows]))
     rankings["multi"] = best(pool, looks, limit=2 * number)
     named = {signal: ranking.positions.tolist() for signal, ranking in rankings.items()}
-    fused = reciprocal_rank_fusion(named, weights={"multi": TOKENS_WEIGH})
+    fused = reciprocal_rank_fusion(named) | dict.fromkeys(named["multi"][: int(BY_TOKENS * number)], np.inf)
     found, shares = np.fromiter(fused, np.int64, len(fused)), np.fromiter(fused.values(), np.float64, len(fused))
     return np.sort(best(found, shares, limit=number).positions)
 
