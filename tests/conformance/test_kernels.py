@@ -1,6 +1,7 @@
 """What every kernel must answer: the definition, and the numpy kernel to the last bit. The C code is compiled here, each path of it."""
 
 import importlib.util
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,37 @@ def test_planes_may_be_parts_of_a_larger_map(kernel):
     )
 
 
+def test_a_page_may_lie_in_two_runs_one_of_them_empty(kernel):
+    rng = np.random.default_rng(8)
+    bits, starts, lengths = planes(pages(rng, 128))
+    asked = codes.query(unit(rng.standard_normal((9, 128))))
+    first = lengths // 3
+    runs = np.stack([starts + first, starts], axis=1), np.stack([lengths - first, first], axis=1)
+    np.testing.assert_array_equal(kernel.hamming(asked.signs, bits.signs, *runs), kernel.hamming(asked.signs, bits.signs, starts, lengths))
+    np.testing.assert_array_equal(kernel.coarse(asked, bits, *runs), kernel.coarse(asked, bits, starts, lengths))
+
+
+@pytest.mark.parametrize("width", [8, 128, 200])
+def test_heads_are_those_that_bring_the_others_nearest(kernel, width):
+    rng = np.random.default_rng(width)
+    rows = unit(rng.standard_normal((40, width)) + 2 * rng.standard_normal((5, width))[rng.integers(0, 5, 40)])
+    signs = codes.planes(codes.quantised(rows)[0]).signs
+    between = np.array([[int(np.bitwise_count(signs[:, i] ^ signs[:, j]).sum()) for j in range(40)] for i in range(40)])
+    expected, nearest = [], np.full(40, 32 * codes.words(width))
+    for _ in range(10):  # by hand: the first of the tokens that leave the least sum of distances
+        sums = {i: int(np.minimum(nearest, between[i]).sum()) for i in range(40) if i not in expected}
+        expected.append(min(sums, key=lambda i: (sums[i], i)))
+        nearest = np.minimum(nearest, between[expected[-1]])
+    assert kernel.heads(signs, 10).tolist() == expected
+
+
+def test_checksums_are_those_of_zlib(kernel):
+    data = np.random.default_rng(9).integers(0, 256, 3_000).astype(np.uint8)
+    starts = np.arange(0, 1_300, 13)
+    sizes = np.arange(len(starts)) * 3 + starts % 17  # below 64 bytes and above, whole sixteens and not
+    assert kernel.crcs(data, starts, sizes).tolist() == [zlib.crc32(data[a : a + n].tobytes()) for a, n in zip(starts, sizes, strict=True)]
+
+
 def test_pages_beyond_the_buffer_are_refused_and_not_read(library):
     kernel, rng = compiled.open(library), np.random.default_rng(7)
     matrices = pages(rng, 128)
@@ -143,6 +175,8 @@ def test_pages_beyond_the_buffer_are_refused_and_not_read(library):
         kernel.best(asked, data[:-1], starts, lengths)
     with pytest.raises(ValueError, match="beyond"):
         kernel.hamming(asked.signs, bits.signs, firsts, lengths + 1)
+    with pytest.raises(ValueError, match="beyond"):
+        kernel.crcs(data, starts, np.full(len(starts), len(data)))
 
 
 def test_no_pages_have_no_scores(kernel):

@@ -316,15 +316,25 @@ def test_a_condition_is_met_by_every_hit(encoder: FakeEncoder) -> None:
     write("docs/garden.txt", "The garden is watered in the evening, and the rent is due.")
     os.utime("docs/garden.txt", (0, 0))
     write("docs/tool.py", "def rent():\n    return 'the rent is due'\n")
+    write("docs/miete.txt", "Die Miete ist am ersten Tag des Monats fällig, und der Garten wird am Abend gegossen.")
     index.add(["docs"])
     paths = {
         condition: {hit.source.path for hit in index.search("the rent is due", where=condition)}
-        for condition in ("kind = 'txt'", "modality = 'image'", "lang = 'python'", "modified < '1980-01-01'", "size = 42", "page = 1")
+        for condition in (
+            "kind = 'txt'",
+            "modality = 'image'",
+            "lang = 'python'",
+            "lang = 'de'",
+            "modified < '1980-01-01'",
+            "size = 42",
+            "page = 1",
+        )
     }
     assert paths == {
-        "kind = 'txt'": {"docs/lease.txt", "docs/garden.txt", "docs/invoice.txt"},
+        "kind = 'txt'": {"docs/lease.txt", "docs/garden.txt", "docs/invoice.txt", "docs/miete.txt"},
         "modality = 'image'": {"docs/scan.png"},
         "lang = 'python'": {"docs/tool.py"},
+        "lang = 'de'": {"docs/miete.txt"},
         "modified < '1980-01-01'": {"docs/garden.txt"},
         "size = 42": {"docs/lease.txt"},
         "page = 1": set(),

@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from unitower import ingest
 from unitower.errors import UnreadableFile
 from unitower.ingest import decode, text
 from unitower.ingest.decode import text_of
@@ -20,6 +21,20 @@ def written(folder, data, name="a.txt"):
 
 def read(folder, data, name="a.txt", **options):
     return list(text.read(written(folder, data, name), key=name, **options))
+
+
+def test_the_language_is_told_where_it_is_clear_and_programs_keep_theirs(tmp_path):
+    german = "Die Rechnung wurde am Montag bezahlt, und der Kunde hat die Ware erhalten."
+    files = {
+        "a.txt": german,
+        "b.md": "# Notes\n\nThe invoice was paid on Monday, and the customer has the goods now.",
+        "c.csv": "1,2,3\n4,5,6\n",
+    }
+    files |= {"d.txt": "Hallo", "e.py": f'def paid():\n    """{german}"""\n', "f.txt": "INV-2024-0042 1,200.00 EUR 3 x 400.00 " * 9}
+    told = {}
+    for name, content in files.items():
+        told[name] = [item.metadata.get("lang") for item in ingest.read(written(tmp_path, content, name), key=name)]
+    assert told == {"a.txt": ["de"], "b.md": ["en"], "c.csv": [None], "d.txt": [None], "e.py": [None], "f.txt": [None]}
 
 
 GERMAN = "Größe, Übermaß und «Straße» – naïve façade."

@@ -285,3 +285,29 @@ def test_the_order_of_adding_does_not_matter():
     shuffled = {id: given[id] for id in rng.permutation(list(given)).tolist()}
     for query in (Query(dense=at(5)), Query(tokens=np.stack([at(5), at(33)])), Query(text="w1 w2"), Query(tokens=at(5)[None], text="w2")):
         assert filled(**given).search(query, k=40) == filled(**shuffled).search(query, k=40)
+
+
+def test_of_many_entries_the_heads_say_which_are_looked_at_whole(monkeypatch):
+    monkeypatch.setattr(ranking, "ALL_SCORED", 6)
+    monkeypatch.setattr(ranking, "SCANNED_WHOLE", 10)
+    monkeypatch.setattr(ranking, "LIKELY", (13, 3))
+    monkeypatch.setattr(ranking, "LOOKED_AT", 2)
+    monkeypatch.setattr(ranking, "NEAR", 2)
+    monkeypatch.setattr(ranking, "CANDIDATES", 2)
+    monkeypatch.setattr(ranking, "DEPTH", 2)
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((40, 8, 64))
+    store = memory.open("")
+    rows = (wide / np.linalg.norm(wide, axis=2, keepdims=True)).astype(np.float32)
+    dense = np.tile(at(0), (40, 1))
+    made_by = Fingerprint(model="m", revision="r", adapter="a", prompts={}, max_pixels=1, max_length=1, dense_width=2, multi_width=64)
+    entries = [Entry(id=f"e{i:02}", source=Source(path=f"e{i:02}"), modality="text") for i in range(40)]
+    store.add(entries, Embeddings(dense=dense, multi=Ragged.of(list(rows)), fingerprint=made_by))
+    looked = []
+    hamming = ranking.chosen_kernel().hamming
+    monkeypatch.setattr(
+        ranking.chosen_kernel(), "hamming", lambda *given: looked.append((len(given[2]), int(given[3].sum()))) or hamming(*given)
+    )
+    for i in (3, 17, 39):
+        assert ids(store.search(Query(tokens=rows[i]), k=1)) == [f"e{i:02}"]
+    assert looked == [(40, 40 * 2), (4, 4 * 8)] * 3  # heads are two of eight; four are the least number that candidates come from

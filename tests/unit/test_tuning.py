@@ -52,6 +52,15 @@ def test_all_pages_as_candidates_lose_nothing_and_fewer_bits_never_cost_more(
     assert measured[Setting(dims=128, bits=2, pooling=2, candidates=50)].bytes_per_page == 6 * (68 + 16) + 128
 
 
+def test_the_time_of_now_is_that_of_the_looks_a_search_takes(bench: tuple[Bench, Ragged, np.ndarray, list[np.ndarray]]) -> None:
+    made = bench[0]
+    made.seconds_per_page = {0: 1.0, 1: 10.0, 2: 100.0, 8: 1000.0}
+    assert made.usual_ms(200) == 1000 * 200 * 1000
+    assert made.usual_ms(4_000) == 1000 * (4_000 * 10 + 4_000 * 1 + 650 * 100 + 100 * 1000)
+    # of many, a quarter of the tokens of all and all of those of one in 13
+    assert made.usual_ms(26_000) == 1000 * (26_000 / 4 * 10 + 2_000 * 10 + 26_000 * 1 + 650 * 100 + 100 * 1000)
+
+
 def of(recall: float, size: int, ms: float) -> Measured:
     return Measured(setting=Setting(dims=0, bits=1, pooling=1, candidates=size), bytes_per_page=size, ms=ms, recall=recall)
 

@@ -2,7 +2,8 @@
 
 For each setting every query is answered as a search does it: a scan of all pages by codes of the tokens, dense vectors beside it, the two
 rankings fused to candidates, int8 MaxSim of these. Recall is the share of the ten best pages by exact MaxSim of all tokens, of the sample,
-that are among its ten. A sample has fewer pages that come close than the whole index: what is recommended has candidates in proportion.
+that are among its ten. What the index does now takes more looks (`stores/ranking.py`): its time is put together from those. A sample has
+fewer pages that come close than the whole index: what is recommended has candidates in proportion.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -29,7 +30,7 @@ from unitower.index.shelves import Shelves
 from unitower.kernels import Kernel, chosen, scores
 from unitower.scoring import reciprocal_rank_fusion
 from unitower.stores import Store
-from unitower.stores.ranking import CANDIDATES
+from unitower.stores.ranking import ALL_SCORED, CANDIDATES, LIKELY, LOOKED_AT, NEAR, SCANNED_WHOLE
 from unitower.types import Floats, Ragged
 
 TASK = "retrieval"
@@ -171,6 +172,7 @@ def tune(index: Index, *, queries: Sequence[str] = (), sample: int = SAMPLE, rec
         if (one.setting.dims, one.setting.bits, one.setting.pooling, one.setting.candidates)
         == (dense.shape[1], 2, index.manifest.pooling, usual)
     )
+    now = replace(now, ms=bench.usual_ms(pages))
     return Tuning(
         pages=pages,
         sampled=len(ids),
@@ -207,7 +209,9 @@ class Bench:
         """`pooling` is what the tokens were merged by already; they can only be merged further."""
         self.kernel: Kernel = chosen()
         self.forms = {factor: Form(pooled(tokens, factor=factor // pooling)) for factor in POOLINGS if factor % pooling == 0}
-        self.finest = self.forms[pooling]
+        self.finest, self.pooling = self.forms[pooling], pooling
+        self.seconds_per_page: dict[int, float] = {}
+        """By bits of the tokens' numbers, and 0 for dense vectors, after `run`."""
         self.dense, self.scales = codes.quantised(dense)
         self.widths = [width for width in (dense.shape[1] >> i for i in range(4)) if width >= NARROWEST] or [dense.shape[1]]
 
@@ -223,6 +227,7 @@ class Bench:
             for bits, (factor, form) in product(BITS, self.forms.items())
         }
         exact = {factor: timed([partial(form.exact, self.kernel, one) for one in asked]) for factor, form in self.forms.items()}
+        self.seconds_per_page = {bits: scanned[bits, self.pooling][1] / n for bits in BITS} | {0: by_dense[dense.shape[1]][1] / n}
         measured = []
         for dims, bits, (factor, form), depth in product(by_dense, BITS, self.forms.items(), depths):
             looks, scan_s = scanned[bits, factor]
@@ -237,6 +242,16 @@ class Bench:
             setting = Setting(dims=dims, bits=bits, pooling=factor, candidates=depth)
             measured.append(Measured(setting=setting, bytes_per_page=per_page, ms=1000 * seconds, recall=float(np.mean(hits))))
         return measured
+
+    def usual_ms(self, pages: int) -> float:
+        """Processor time of a search as it is: signs of all entries, or of the heads of all and of the likely; dense vectors; two bits of
+        those that are looked at; int8 of the candidates."""
+        per_page = self.seconds_per_page
+        if pages <= ALL_SCORED:
+            return 1000 * per_page[8] * pages
+        whole = pages if pages <= SCANNED_WHOLE else pages / codes.HEADS + max(pages // LIKELY[0], LIKELY[1])
+        looked_at = min(pages, LOOKED_AT + NEAR)
+        return 1000 * (per_page[1] * whole + per_page[0] * pages + per_page[2] * looked_at + per_page[8] * min(pages, CANDIDATES))
 
     def _by_dense(self, dense: Floats, width: int) -> tuple[list[Int64s], float]:
         rows = np.ascontiguousarray(self.dense[:, : codes.padded(width)])

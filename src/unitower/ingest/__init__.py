@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -59,11 +60,16 @@ def reader_for(path: Path) -> Reader:
 
 
 def read(path: Path, *, key: str, start: int = 0, passed_over: Callable[[str], None] | None = None) -> Iterator[Item]:
-    """The items of a file from part `start` on, by the reader for its suffix.
+    """The items of a file from part `start` on, by the reader for its suffix; with the language of their text as metadata `lang`, where it
+    is clear (`language.language_of`).
 
     Nothing is opened before the first item is asked for; UnreadableFile is raised then, or later where the file is found damaged later.
     """
-    yield from reader_for(path).read(path, key=key, start=start, passed_over=passed_over)
+    from unitower.ingest.language import language_of
+
+    for item in reader_for(path).read(path, key=key, start=start, passed_over=passed_over):
+        lang = None if item.modality == "code" else language_of(item.text)
+        yield replace(item, metadata={**item.metadata, "lang": lang}) if lang else item
 
 
 def count(path: Path) -> int:

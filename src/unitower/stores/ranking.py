@@ -13,7 +13,7 @@ Letters: n entries, T query tokens, d dense width, m token width, W words.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -316,26 +316,23 @@ def _dense_products(scan: Scan, dense: Floats, among: Positions) -> npt.NDArray[
     """Dot products with the int8 copies of the dense vectors."""
     asked_for, kernel = codes.query(np.asarray(dense, np.float32)[None]), chosen_kernel()
 
-    def products(own: Segment, rows: Int64s) -> npt.NDArray[Any]:
-        all_of_it = len(rows) == len(own.dense) and bool((np.diff(rows) == 1).all())
-        return kernel.dots(asked_for, own.dense if all_of_it else own.dense[rows]) * own.scales[rows].astype(np.float64)
-
-    return _over(scan, among, products)
+    return _over(scan, among, lambda own, rows: kernel.dots(asked_for, own.dense[rows]) * own.scales[rows].astype(np.float64))
 
 
-def _over(scan: Scan, positions: Positions, look: Any) -> npt.NDArray[np.float64]:
-    """What `look(segment, rows)` gives for entries, in the order of the positions."""
-    if len(scan.segments) == 1:
-        rows = scan.row[positions]
-        if (rows[1:] > rows[:-1]).all():
-            return np.asarray(look(scan.segments[0], rows), np.float64)
+def _over(scan: Scan, positions: Positions, look: Callable[[Segment, Any], npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """What `look(segment, rows)` gives for entries, in the order of the positions. Rows are ascending, so that memory is gone through from
+    its beginning to its end; `slice(None)` for all of them in order, which costs no copy."""
     of, rows = scan.segment[positions], scan.row[positions]
     out = np.empty(len(positions), np.float64)
     for number, segment in enumerate(scan.segments):
-        own = np.flatnonzero(of == number)
-        if len(own):
-            own = own[np.argsort(rows[own], kind="stable")]  # through memory from its beginning to its end
-            out[own] = look(segment, rows[own])
+        own = np.flatnonzero(of == number) if len(scan.segments) > 1 else np.arange(len(positions))
+        if not len(own):
+            continue
+        chosen = rows[own]
+        if not (chosen[1:] > chosen[:-1]).all():
+            order = np.argsort(chosen)
+            own, chosen = own[order], chosen[order]
+        out[own] = look(segment, slice(None) if len(chosen) == len(segment.offsets) else chosen)
     return out
 
 

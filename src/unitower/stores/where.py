@@ -35,7 +35,7 @@ COLUMNS: Mapping[str, Kind] = {
     "modified": "time",
 }
 """What can be asked: path as the index keeps it; kind, the suffix without its dot; page; modality (image, text, code); lang, of a text
-or a program, where it is known; size of the file in bytes; modified, when the file was changed, in local time."""
+or a program, where it is known (`de`, `python`); size of the file in bytes; modified, when the file was changed, in local time."""
 
 UNITS = {"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
