@@ -476,7 +476,7 @@ class _Snapshot:
             if all(index.name != DENSE_INDEX for index in self.dataset.describe_indices()):
                 return None
             asked = {"column": "dense", "q": dense, "k": number, "metric": "cosine", "minimum_nprobes": 4, "maximum_nprobes": 16}
-            table = self.dataset.scanner(columns=[], nearest=asked, with_row_id=True).to_table()
+            table = self.dataset.scanner(columns=[], nearest=asked, with_row_id=True, disable_scoring_autoprojection=True).to_table()
         return np.sort(self._facts.at_rows(table["_rowid"].to_numpy()))
 
     def pages(self, positions: Positions) -> Pages:
