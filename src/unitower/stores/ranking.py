@@ -74,9 +74,9 @@ would give every entry of a small store a share, and none beyond the candidates 
 QUERY_WORDS = 100
 """Different words of a query that are looked up. Whoever pastes a page has said what it is about by then."""
 
-CLOSE, ALIKE = 0.9, 0.995
+CLOSE, ALIKE = 0.9, 0.998
 """Similarity of dense vectors, and mean similarity of token vectors, from which two entries may be near duplicates. To the shipped model,
-pictures of different invoices of one form are up to .994 alike (docs/search.md): a copy told twice is better than a page that is hidden."""
+pictures of different invoices of one form are up to .996 alike (`bench/duplicates.py`): a copy told twice is better than a page hidden."""
 
 FOLDED_MOST = 30
 """Entries beyond twice the k that are looked at for near duplicates."""
