@@ -41,7 +41,7 @@ THINGS = [
     "rent", "bread", "train", "letter", "goat", "battery", "garden", "invoice", "library", "weather", "bridge", "violin", "window",
     "kettle", "ladder", "pencil",
 ]  # fmt: skip
-STEPS = {"reading": 10, "spelling": 5, "text": 12, "pages": 8, "retrieval": 4, "text-matching": 2, "code": 2}
+STEPS = {"reading": 10, "spelling": 5, "text": 12, "meeting": 3, "pages": 8, "retrieval": 4, "text-matching": 2, "code": 2}
 TRAINED = tuple(STEPS)
 
 
@@ -109,7 +109,7 @@ def stopping_at(name: str, step: int) -> Callable[[Told], None]:
 def test_a_run_that_was_stopped_in_every_stage_gives_the_weights_of_an_unbroken_one(whole: Path, tmp_path: Path) -> None:
     out, plan = tmp_path / "run", course()
     give_corpus(plan, out)
-    for name, step in (("reading", 8), ("spelling", 4), ("text", 5), ("pages", 7), ("retrieval", 4)):
+    for name, step in (("reading", 8), ("spelling", 4), ("text", 5), ("meeting", 2), ("pages", 7), ("retrieval", 4)):
         with pytest.raises(StoppedError):
             run_course(plan, out, resume=True, progress=stopping_at(name, step))
     run_course(plan, out, resume=True)
@@ -122,6 +122,12 @@ def test_a_run_that_was_stopped_in_every_stage_gives_the_weights_of_an_unbroken_
         ]
         timeless = [[{k: v for k, v in line.items() if k != "samples_per_s"} for line in run] for run in lines]
         assert timeless[0] == timeless[1]
+
+
+def test_eyes_stand_still_while_language_meets_them(whole: Path) -> None:
+    taught = load_file(whole / "meeting" / "weights.safetensors")
+    assert {name.partition(".")[0] for name in taught} == {"decoder", "projector"}
+    assert any(name.startswith("vision.") for name in load_file(whole / "pages" / "weights.safetensors"))
 
 
 def test_the_checkpoint_loads_and_encodes(whole: Path, tmp_path: Path) -> None:

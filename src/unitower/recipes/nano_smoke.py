@@ -35,7 +35,7 @@ SMALL = replace(
 )  # fmt: skip
 
 SHAPES = (Shape(rows=4, columns=8, pages=4, weight=1.0),)  # 224 x 112 px: a few lines
-STEPS = {"reading": 30, "spelling": 10, "text": 30, "pages": 20, "retrieval": 4, "text-matching": 4, "code": 4}
+STEPS = {"reading": 30, "spelling": 10, "text": 30, "meeting": 10, "pages": 20, "retrieval": 4, "text-matching": 4, "code": 4}
 
 
 def small(stage: Stage, places: Places) -> Stage:

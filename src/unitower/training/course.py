@@ -313,7 +313,11 @@ class TextStage(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class PagesStage(Stage):
-    """The whole tower learns pages, and every few steps goes on with texts."""
+    """Pages are learned, and every few steps texts are gone on with.
+
+    begun  stages whose weights it starts from, the later ones over the earlier
+    parts  what learns; the reading head does where "vision" does
+    """
 
     name: str = "pages"
     after: tuple[str, ...] = ("corpus", "vocabulary", "teacher", "spelling", "text")
@@ -322,11 +326,15 @@ class PagesStage(Stage):
     batch: int = 72
     text_every: int = 2
     text_weight: float = 1.0
+    begun: tuple[str, ...] = ("spelling", "text")
+    parts: tuple[str, ...] = ("vision", "decoder", "projector")
     result = WEIGHTS
 
     def run(self, school: School) -> None:
-        embedder, reader = school.tower("spelling", "text")
-        learns = learning(embedder, "vision", "decoder", "projector") | {f"reader.{n}": p for n, p in reader.named_parameters()}
+        embedder, reader = school.tower(*self.begun)
+        learns = learning(embedder, *self.parts)
+        if "vision" in self.parts:
+            learns |= {f"reader.{name}": parameter for name, parameter in reader.named_parameters()}
         prompts, pens = school.prompts("retrieval"), school.pens(self.shapes)
         pages = Pages(embedder, reader, learns, pens, school.tokenizer, frame=IMAGE_PROMPT, prompts=prompts)
         texts = Texts(embedder, learns, school.library, school.tokenizer, batch=self.batch, prompts=prompts)
