@@ -293,6 +293,16 @@ static const int8_t *filled(const int8_t *rest, int64_t rows, int64_t columns, c
     return room;
 }
 
+/* The fastest way without AVX-512. */
+static block_function block_of(int level) {
+#ifdef X86
+    if (level == 1)
+        return block_avx2;
+#endif
+    (void)level;
+    return block_portable;
+}
+
 static void best_by_blocks(block_function by_block, const int32_t *pairs, int64_t T, int64_t columns, const uint8_t *pages, int64_t n,
                            const int64_t *starts, const int64_t *lengths, float *out) {
     int8_t room[MAX_WIDTH * BLOCK];
@@ -406,12 +416,7 @@ API int unitower_best(int level, const int16_t *query, int64_t T, int64_t column
     int32_t *pairs = paired(query, T, columns);
     if (!pairs)
         return 1;
-    block_function by_block = block_portable;
-#ifdef X86
-    if (level == 1)
-        by_block = block_avx2;
-#endif
-    best_by_blocks(by_block, pairs, T, columns, pages, n, starts, lengths, out);
+    best_by_blocks(block_of(level), pairs, T, columns, pages, n, starts, lengths, out);
     free(pairs);
     return 0;
 }
@@ -577,12 +582,7 @@ API int unitower_coarse(int level, const int8_t *query, int64_t T, int64_t colum
     }
     if (!pairs)
         return 1;
-    block_function by_block = block_portable;
-#ifdef X86
-    if (level == 1)
-        by_block = block_avx2;
-#endif
-    coarse_by_blocks(by_block, pairs, T, columns, signs, large, words, stride, n, parts, starts, lengths, out);
+    coarse_by_blocks(block_of(level), pairs, T, columns, signs, large, words, stride, n, parts, starts, lengths, out);
     free(pairs);
     return 0;
 }
