@@ -124,10 +124,13 @@ def test_a_run_that_was_stopped_in_every_stage_gives_the_weights_of_an_unbroken_
         assert timeless[0] == timeless[1]
 
 
-def test_eyes_stand_still_while_language_meets_them(whole: Path) -> None:
+def test_eyes_stand_still_while_language_meets_them_but_for_their_last_layer(whole: Path) -> None:
     taught = load_file(whole / "meeting" / "weights.safetensors")
-    assert {name.partition(".")[0] for name in taught} == {"decoder", "projector"}
-    assert any(name.startswith("vision.") for name in load_file(whole / "pages" / "weights.safetensors"))
+    assert {name.partition(".")[0] for name in taught} == {"vision", "decoder", "projector", "letters"}
+    assert all(name.startswith("vision.merger.") for name in taught if name.startswith("vision."))
+    before, after = load_file(whole / "spelling" / "weights.safetensors"), load_file(whole / "pages" / "weights.safetensors")
+    assert any(not torch.equal(before[name], after[name]) for name in after if name.startswith("vision.merger."))
+    assert not any(name.startswith("vision.blocks.0.") for name in after)
 
 
 def test_the_checkpoint_loads_and_encodes(whole: Path, tmp_path: Path) -> None:

@@ -77,19 +77,23 @@ def recipe() -> Course:
                 batch=72,  # 71 wrong answers each
             ),
             PagesStage(
-                # language learns to read what the eyes say while these stand still: let loose on each other, both forgot within minutes
-                name="meeting", parts=("decoder", "projector"), shapes=PAGES,
-                schedule=Schedule(steps=8_000, lr=1e-3, last=0.01, muon=True, falling=0.7, slow={"decoder.embed_tokens.": 0.08}),
-                batch=72, text_every=2, text_weight=3.0,  # so that the text side keeps what it can
+                # language learns to read what the eyes see while these stand still: let loose on each other, both forgot within minutes
+                name="meeting", parts=("vision.merger", "decoder", "projector"), shapes=PAGES,
+                schedule=Schedule(
+                    steps=2_500, lr=1e-3, last=1.0, muon=True, falling=1.0,
+                    slow={"vision.merger.outer.": 0.3, "letters.": 4.0},  # a table of which each step moves a few rows
+                ),
+                batch=48, text_every=1, text_weight=3.0,
             ),
             PagesStage(
+                # the upper half of the eyes learns words, the lower keeps the letters
                 after=("corpus", "vocabulary", "teacher", "spelling", "text", "meeting"),
-                begun=("spelling", "text", "meeting"), shapes=PAGES,
+                begun=("spelling", "text", "meeting"),
+                parts=("vision.blocks.2", "vision.blocks.3", "vision.merger", "decoder", "projector"), shapes=PAGES,
                 schedule=Schedule(
-                    steps=3_000, lr=5e-4, last=0.01, muon=True, falling=1.0,
-                    slow={"vision.merger.outer.": 0.07, "decoder.embed_tokens.": 0.08},
+                    steps=4_000, lr=8e-4, last=0.01, muon=True, falling=0.5, slow={"vision.merger.outer.": 0.3, "letters.": 4.0},
                 ),
-                batch=72, text_every=2, text_weight=3.0,
+                batch=48, text_every=1, text_weight=3.0,
             ),
             AdapterStage(
                 name="retrieval", schedule=Schedule(steps=400, lr=1e-3, warmup=20), pages_every=2, shapes=PAGES,

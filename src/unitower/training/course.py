@@ -1,7 +1,8 @@
 """A course: stages that make a model from nothing, each with a folder of its own beneath the run's.
 
     corpus  vocabulary  teacher      what is learned from: text, tokenizer, a teacher's vectors
-    reading  spelling  text  pages   the tower: eyes, language, and both together
+    reading  spelling  text          the tower: eyes, language
+    meeting  pages                   language learns to read what the eyes see, then both go on
     retrieval  text-matching  code   an adapter each, on the frozen tower
     checkpoint                       the released layout, which `unitower.load` takes
 
@@ -22,7 +23,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from unitower.data._corpus import Corpus, Places, gathered
 from unitower.data._split import kept_to_test
@@ -34,6 +35,7 @@ from unitower.model.config import LoraConfig, ModelConfig
 from unitower.model.embedder import Embedder
 from unitower.render import quick
 from unitower.training.lesson import WEIGHTS, Lesson, Schedule, claim, teach
+from unitower.training.letters import LetterCodes
 from unitower.training.loop import Told, hash_of
 from unitower.training.pages import Pages, Part, Together
 from unitower.training.reading import SHAPES, Pens, Reader, Reading, Shape
@@ -174,11 +176,15 @@ class School:
         fonts = quick.fonts(left_out=font_kept_to_test) or quick.fonts()  # a machine whose only family is kept to test with still draws
         return Pens(self.corpus.to_draw, fonts, shapes, easy=easy)
 
-    def tower(self, *taught: str) -> tuple[Embedder, Reader]:
-        """The tower and the reading head: drawn by the seed, then what the named stages have taught; in bfloat16, nothing to learn yet."""
+    def tower(self, *taught: str) -> tuple[Embedder, Reader, LetterCodes]:
+        """The tower, the reading head and the codes of letters: drawn by the seed, then what the named stages have taught.
+
+        In bfloat16, nothing to learn yet.
+        """
         torch.manual_seed(self.course.seed)
-        embedder, reader = from_nothing(self.course.tower), Reader(self.course.tower.text.hidden_size)
-        held = dict(embedder.named_parameters()) | {f"reader.{name}": p for name, p in reader.named_parameters()}
+        tower = self.course.tower
+        embedder, reader, letters = from_nothing(tower), Reader(tower.text.hidden_size), LetterCodes(tower.multi_vector_projector_dim)
+        held = dict(embedder.named_parameters()) | named("reader", reader) | named("letters", letters)
         spelled = torch.from_numpy(codes(self.tokenizer, self.course.tower.text.hidden_size)) * SPELLED
         with torch.no_grad():
             embedder.decoder.embed_tokens.weight[: len(spelled)].copy_(spelled)  # a small corpus has fewer tokens than there is room for
@@ -187,8 +193,9 @@ class School:
                 with torch.no_grad():
                     held[key].copy_(weight)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        embedder, reader = embedder.to(device, torch.bfloat16), reader.to(device, torch.bfloat16)
-        return embedder.train().requires_grad_(False), reader.train().requires_grad_(False)
+        for module in (embedder, reader, letters):
+            module.to(device, torch.bfloat16).train().requires_grad_(False)
+        return embedder, reader, letters
 
     def say(self, line: str) -> None:
         """A line of progress, where a person asked for it."""
@@ -205,8 +212,14 @@ class School:
 
 
 def learning(embedder: Embedder, *parts: str) -> dict[str, Tensor]:
-    """Parameters of parts of the tower (`vision`, `decoder`, `projector`), by name."""
-    return {name: parameter for name, parameter in embedder.named_parameters() if name.partition(".")[0] in parts}
+    """Parameters of parts of the tower (`vision`, `vision.merger`, `decoder`, `projector`), by name."""
+    beginnings = tuple(f"{part}." for part in parts)
+    return {name: parameter for name, parameter in embedder.named_parameters() if name.startswith(beginnings)}
+
+
+def named(part: str, module: nn.Module) -> dict[str, Tensor]:
+    """Parameters of what is no part of the tower, by name."""
+    return {f"{part}.{name}": parameter for name, parameter in module.named_parameters()}
 
 
 # ---------------------------------------------------------------- what is learned from
@@ -267,6 +280,9 @@ class TeacherStage(Stage):
 
 # ---------------------------------------------------------------- the tower
 
+TAUGHT_IN = ("spelling", "text", "meeting", "pages")
+"""Stages that have taught parts of the tower, the later ones over the earlier."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingStage(Stage):
@@ -287,7 +303,7 @@ class ReadingStage(Stage):
     result = WEIGHTS
 
     def run(self, school: School) -> None:
-        embedder, reader = school.tower(*filter(None, [self.begun]))
+        embedder, reader, _ = school.tower(*filter(None, [self.begun]))
         pens = school.pens(self.shapes, easy=self.easy)
         school.teach(Reading(embedder, reader, pens, school.tokenizer if self.tokens else None), self.schedule)
 
@@ -304,7 +320,7 @@ class TextStage(Stage):
     result = WEIGHTS
 
     def run(self, school: School) -> None:
-        embedder, _ = school.tower()
+        embedder, _, _ = school.tower()
         learns = learning(embedder, "decoder", "projector")
         prompts = school.prompts("retrieval")
         lesson = Texts(embedder, learns, school.library, school.tokenizer, batch=self.batch, prompts=prompts, kinds=self.kinds)
@@ -316,7 +332,8 @@ class PagesStage(Stage):
     """Pages are learned, and every few steps texts are gone on with.
 
     begun  stages whose weights it starts from, the later ones over the earlier
-    parts  what learns; the reading head does where "vision" does
+    parts  what learns; the codes of letters do, too, and the reading head where "vision" does
+    kinds  of the texts; half are spelled
     """
 
     name: str = "pages"
@@ -326,18 +343,24 @@ class PagesStage(Stage):
     batch: int = 72
     text_every: int = 2
     text_weight: float = 1.0
+    kinds: Mapping[str, float] = field(default_factory=lambda: {**KINDS, "letters": 100})
     begun: tuple[str, ...] = ("spelling", "text")
     parts: tuple[str, ...] = ("vision", "decoder", "projector")
     result = WEIGHTS
 
     def run(self, school: School) -> None:
-        embedder, reader = school.tower(*self.begun)
-        learns = learning(embedder, *self.parts)
+        embedder, reader, letters = school.tower(*self.begun)
+        learns = learning(embedder, *self.parts) | named("letters", letters)
         if "vision" in self.parts:
-            learns |= {f"reader.{name}": parameter for name, parameter in reader.named_parameters()}
+            learns |= named("reader", reader)
         prompts, pens = school.prompts("retrieval"), school.pens(self.shapes)
-        pages = Pages(embedder, reader, learns, pens, school.tokenizer, frame=IMAGE_PROMPT, prompts=prompts)
-        texts = Texts(embedder, learns, school.library, school.tokenizer, batch=self.batch, prompts=prompts)
+        pages = Pages(
+            embedder, reader, learns, pens, school.tokenizer, frame=IMAGE_PROMPT, prompts=prompts, letters=letters,
+            characters=1.0 if "vision" in self.parts else 0.0,
+        )  # fmt: skip
+        texts = Texts(
+            embedder, learns, school.library, school.tokenizer, batch=self.batch, prompts=prompts, kinds=self.kinds, letters=letters
+        )
         school.teach(Together(pages=Part(pages), texts=Part(texts, every=self.text_every, weight=self.text_weight)), self.schedule)
 
 
@@ -345,7 +368,7 @@ class PagesStage(Stage):
 class AdapterStage(Stage):
     """The adapter of a task learns on the frozen tower; name is the task's. pages_every 0: texts alone."""
 
-    after: tuple[str, ...] = ("pages",)
+    after: tuple[str, ...] = TAUGHT_IN
     schedule: Schedule
     kinds: Mapping[str, float]
     batch: int = 96
@@ -355,7 +378,7 @@ class AdapterStage(Stage):
     result = WEIGHTS
 
     def run(self, school: School) -> None:
-        embedder, reader = school.tower("pages")
+        embedder, reader, _ = school.tower(*TAUGHT_IN)
         torch.manual_seed(school.seed)
         embedder.add_adapter(self.name, school.course.lora)
         learns = {name: parameter for name, parameter in embedder.named_parameters() if name.endswith(f".{self.name}")}
@@ -380,13 +403,13 @@ class CheckpointStage(Stage):
     """The tower with its adapters in the released layout, bfloat16. fusion: weights of the signals in a search (unitower.json)."""
 
     name: str = "checkpoint"
-    after: tuple[str, ...] = ("pages", "retrieval", "text-matching", "code")
+    after: tuple[str, ...] = (*TAUGHT_IN, "retrieval", "text-matching", "code")
     fusion: Mapping[str, float] = field(default_factory=dict)
     result = "config.json"
     kept = False
 
     def run(self, school: School) -> None:
-        embedder, _ = school.tower("pages")
+        embedder, _, _ = school.tower(*TAUGHT_IN)
         for task in school.course.tower.adapter_names:
             embedder.add_adapter(task, school.course.lora)
             with torch.no_grad():

@@ -22,6 +22,7 @@ from unitower.model.adapters import Route
 from unitower.model.embedder import Embedder
 from unitower.model.tower import BARE
 from unitower.training.lesson import Lesson, Measured
+from unitower.training.letters import LetterCodes, Run, Standing, gathered, page_losses, runs_of
 from unitower.training.packed import Packed, late_scores, pack, text_vectors
 from unitower.training.reading import Pens, Reader, Sheets, Spelled, bag_of, character_loss, patches, pixels, spelled, token_loss
 
@@ -48,6 +49,7 @@ class PageBatch:
     owner    int64 [queries]: the page of each
     placed   int64 [n, 3]: query, place in it, token id, of the tokens that stand in a cell
     at       int64 [m, 2]: row of `placed`, and a cell that the token stands in, counted over all pages
+    runs     where words stand, for the codes of letters
     """
 
     sheets: Sheets
@@ -55,6 +57,7 @@ class PageBatch:
     owner: npt.NDArray[np.int64]
     placed: npt.NDArray[np.int64]
     at: npt.NDArray[np.int64]
+    runs: Standing | None = None
 
 
 class Pages:
@@ -63,14 +66,15 @@ class Pages:
     frame       token ids before and after the cells of a page
     prompts     of queries and passages
     characters  weight of what reading.py asks, characters and tokens; 0 leaves it out
+    letters     codes that the token vectors of cells are to be near (letters.py); None leaves that out
     """
 
     def __init__(
         self, embedder: Embedder, reader: Reader, learns: Mapping[str, Tensor], pens: Pens, tokenizer: Tokenizer, *,
-        frame: str, prompts: tuple[str, str], characters: float = 1.0, route: Route = BARE,
+        frame: str, prompts: tuple[str, str], characters: float = 1.0, letters: LetterCodes | None = None, route: Route = BARE,
     ) -> None:  # fmt: skip
         self.embedder, self.reader, self.parameters, self.pens, self.route = embedder, reader, dict(learns), pens, route
-        self._tokenizer, self._characters = tokenizer, characters
+        self._tokenizer, self._characters, self._letters = tokenizer, characters, letters
         self._prompts = [tokenizer.encode(prompt).ids for prompt in prompts]
         ids = tokenizer.encode(frame).ids
         image = ids.index(embedder.config.image_token_id)
@@ -88,6 +92,7 @@ class Pages:
         owner: list[int] = []
         places: list[list[list[int]]] = []  # of each query, of each of its tokens: cells
         bag: list[tuple[int, int]] = []
+        runs: list[list[Run]] = []
         while len(images) < shape.pages:
             page = self.pens.page(rng, shape, index)
             if len(page.words) < FEWEST_WORDS:
@@ -101,6 +106,7 @@ class Pages:
                 owner.append(number)
             passages.append([*self._prompts[1], *(id for word in words for id in word.ids)][:PASSAGE_TOKENS])
             bag += bag_of(words, number * area)
+            runs.append(runs_of(page.words, grid))
             images.append(page.image)
             labels.append(page.labels())
         placed = [(q, k, queries[q][k]) for q, query in enumerate(places) for k, at in enumerate(query) if at]
@@ -110,7 +116,7 @@ class Pages:
                 (2 * shape.rows, 2 * shape.columns), patches(images), np.stack(labels), np.array(bag, np.int64).reshape(-1, 2)
             ),
             pack([*queries, *passages]), np.array(owner), np.array(placed, np.int64).reshape(-1, 3),
-            np.array(at_cells, np.int64).reshape(-1, 2),
+            np.array(at_cells, np.int64).reshape(-1, 2), gathered(runs, area) if self._letters is not None else None,
         )  # fmt: skip
 
     @staticmethod
@@ -147,12 +153,18 @@ class Pages:
         alike = page_dense @ text_dense.T
 
         parts = {
-            "cells": aligned, "late": F.cross_entropy(late * LATE_SCALE, own), "dense": F.cross_entropy(dense * DENSE_SCALE, own),
+            "tokens at cells": aligned, "late": F.cross_entropy(late * LATE_SCALE, own), "dense": F.cross_entropy(dense * DENSE_SCALE, own),
             "imitation": (1 - alike.diagonal()).mean(),
             "passages": F.cross_entropy(alike * DENSE_SCALE, torch.arange(count, device=device)),
         }  # fmt: skip
-        loss = parts["cells"] + parts["late"] + 0.3 * parts["dense"] + 2 * parts["imitation"] + 0.3 * parts["passages"]
-        right = {"cells": at_its_cell, "late": _first(late, own), "dense": _first(dense, own)}
+        loss = parts["tokens at cells"] + parts["late"] + 0.3 * parts["dense"] + 2 * parts["imitation"] + 0.3 * parts["passages"]
+        right = {"tokens at cells": at_its_cell, "late": _first(late, own), "dense": _first(dense, own)}
+        if self._letters is not None and item.runs is not None:
+            spelt, met = page_losses(self._letters, item.runs, on_cells)
+            frame = torch.cat([page_tokens[:, :before], page_tokens[:, before + area :]], 1)
+            spelt["frame"] = (1 - frame @ self._letters([""])[0].detach()).mean()  # what stands around the cells says nothing
+            parts, right = parts | spelt, right | met
+            loss = loss + spelt["words"] + spelt["cells"] + 0.3 * spelt["blanks"] + 0.5 * spelt["frame"]
         if self._characters:
             # half of the characters are enough: a page has thousands
             parts["characters"], right["characters"], _ = character_loss(self.reader, cells, item.sheets.labels, written=0.5, blanks=0.03)

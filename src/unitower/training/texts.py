@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +24,13 @@ from unitower.model.adapters import Route
 from unitower.model.embedder import Embedder
 from unitower.model.tower import BARE
 from unitower.training.lesson import Measured
+from unitower.training.letters import LetterCodes, spoken, text_losses
 from unitower.training.packed import Packed, late_scores, pack, text_vectors
 
 KINDS = {"parallel": 26, "words": 6, "glosses": 14, "summaries": 12, "functions": 14, "titles": 8, "keywords": 20}
 """Kinds of batch and their shares: the same in two languages, words in two, words and definitions, docstrings and what follows, docstrings
-and code, titles and texts, key words and passages. One more, "teacher", has texts and no pairs: they are to lie as the teacher has them."""
+and code, titles and texts, key words and passages. Two more have texts and no pairs: those of "teacher" are to lie as the teacher has
+them, the tokens of "letters" are to be near the codes of what they spell."""
 
 SYMMETRIC = {"parallel", "words"}
 """Kinds whose two sides say the same: half of their pairs are two queries, for text-matching."""
@@ -37,6 +40,9 @@ DENSE_SCALE, LATE_SCALE = 20.0, 30.0
 
 LONG_CHARACTERS, LONG_SHARE = 32, 0.8
 """Of a batch of the teacher's texts: short ones (labels, words) are many and teach little."""
+
+LONGEST_WORD, FREQUENT = 24, 0.35
+"""Letters of a word that is spelled, and the power of its frequency that it is drawn by: at 1, "the" would be half of all words."""
 
 QUERY_TOKENS, PASSAGE_TOKENS, PASSAGE_CHARACTERS = 40, 48, 400
 
@@ -53,13 +59,16 @@ class Taught:
 class TextBatch:
     """size queries, then size documents; rows of the teacher's vectors of each, -1 where it has none: int64 [2 * size].
 
-    Of the kind "teacher": size texts, all of which it has.
+    Of the kind "teacher": size texts, all of which it has. Of the kind "letters": size texts, what the tokens of each have said
+    (`spoken`), and whether each is a passage.
     """
 
     kind: str
     packed: Packed
     size: int
     taught: npt.NDArray[np.int64]
+    said: tuple[tuple[str, ...], ...] = ()
+    passage: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,12 @@ class Library:
         self.long, self.short = ([t for t in known if (len(t) > LONG_CHARACTERS) == long] for long in (True, False))
         self._languages = [language for language, texts in corpus.texts.items() if texts]
         self._frequency = Counter(word for texts in corpus.texts.values() for text in texts[:20_000] for word in set(text.lower().split()))
+        self._known = [word for word in map(_bare, self._frequency) if 2 < len(word) < LONGEST_WORD]
+        self._drawn = list(accumulate(self._frequency.get(word, 1) ** FREQUENT for word in self._known))
         have = {
             "parallel": self._parallel, "words": self._words, "glosses": corpus.glosses, "summaries": corpus.summaries,
             "functions": corpus.functions, "titles": corpus.titled, "keywords": self._languages,
-            "teacher": taught.rows,
+            "teacher": taught.rows, "letters": self._languages,
         }  # fmt: skip
         self.kinds = tuple(kind for kind, there in have.items() if there)
 
@@ -121,10 +132,22 @@ class Library:
             count = rng.randint(2, min(7, len(words) - 1))
             start = rng.randrange(len(words) - count)
             return Couple(" ".join(words[start : start + count]), passage, None, passage)
-        bare = [word for word in (word.strip(".,;:()[]\"'") for word in words) if len(word) > 3]
+        bare = [word for word in map(_bare, words) if len(word) > 3]
         sample = sorted(rng.sample(bare, min(len(bare), 12)), key=lambda word: self._frequency[word.lower()])[: rng.randint(1, 5)]
         rng.shuffle(sample)
         return Couple(" ".join(sample) or passage[:40], passage, None, passage)
+
+    def words(self, rng: random.Random) -> str:
+        """One to five words that have nothing to do with each other, rare ones too: what is spelled must not lean on what stands around."""
+        return " ".join(rng.choices(self._known, cum_weights=self._drawn, k=rng.randint(1, 5)))
+
+    def passage(self, rng: random.Random) -> str:
+        language = rng.choice([*self._languages, *["en"] * 4])
+        return rng.choice(self.corpus.texts.get(language) or self.corpus.texts[self._languages[0]])
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:()[]\"'")
 
 
 def opening(passage: str) -> str:
@@ -166,16 +189,18 @@ class Texts:
     kinds      shares of the kinds of batch
     symmetric  both sides are queries: always, never, or (None) half of the time where both say the same
     prompts    token ids before queries and passages
+    letters    codes for the kind "letters" (letters.py)
     """
 
     def __init__(
         self, embedder: Embedder, learns: Mapping[str, Tensor], library: Library, tokenizer: Tokenizer, *, batch: int,
-        prompts: tuple[str, str], kinds: Mapping[str, float] = KINDS, symmetric: bool | None = None, route: Route = BARE,
+        prompts: tuple[str, str], kinds: Mapping[str, float] = KINDS, symmetric: bool | None = None,
+        letters: LetterCodes | None = None, route: Route = BARE,
     ) -> None:  # fmt: skip
         self.embedder, self.parameters, self.library, self.route = embedder, dict(learns), library, route
-        self._tokenizer, self._batch, self._symmetric = tokenizer, batch, symmetric
+        self._tokenizer, self._batch, self._symmetric, self._letters = tokenizer, batch, symmetric, letters
         self._prompts = [tokenizer.encode(prompt).ids for prompt in prompts]
-        self._kinds = {kind: share for kind, share in kinds.items() if kind in library.kinds}
+        self._kinds = {kind: share for kind, share in kinds.items() if kind in library.kinds and (letters is not None or kind != "letters")}
         if not self._kinds:
             raise ValueError(f"the corpus has nothing of the kinds {', '.join(kinds)}; it has {', '.join(library.kinds) or 'nothing'}.")
 
@@ -183,6 +208,8 @@ class Texts:
         kind = rng.choices(list(self._kinds), list(self._kinds.values()))[0]
         if kind == "teacher":
             return self._of_teacher(rng)
+        if kind == "letters":
+            return self._of_letters(rng)
         draw = self.library.drawer(kind, rng)
         queries: dict[str, list[int]] = {}
         documents: dict[str, list[int]] = {}
@@ -209,6 +236,24 @@ class Texts:
         packed = pack([self._ids(text, 0 if rng.random() < 0.6 else 1, QUERY_TOKENS) for text in texts])
         return TextBatch("teacher", packed, len(texts), np.array([self._row(text) for text in texts], np.int64))
 
+    def _of_letters(self, rng: random.Random) -> TextBatch:
+        """Words, pieces of passages as they would be asked for, and passages."""
+        alone = rng.random() < 0.6
+        ids, said, passage = [], [], []
+        for _ in range(2 * self._batch):
+            as_passage = not alone and rng.random() < 0.4
+            text = self.library.words(rng) if alone else self.library.passage(rng)[:PASSAGE_CHARACTERS]
+            if not alone and not as_passage:
+                words = text.split()
+                start = rng.randrange(max(1, len(words) - 8))
+                text = " ".join(words[start : start + rng.randint(1, 8)])
+            own, keys = spoken(self._tokenizer, text)
+            prompt = self._prompts[as_passage]
+            ids.append([*prompt, *own][:PASSAGE_TOKENS])
+            said.append((*[""] * len(prompt), *keys)[:PASSAGE_TOKENS])
+            passage.append(as_passage)
+        return TextBatch("letters", pack(ids), len(ids), np.zeros(0, np.int64), tuple(said), tuple(passage))
+
     def _ids(self, text: str, prompt: int, most: int) -> list[int]:
         ids: list[int] = self._prompts[prompt] + self._tokenizer.encode(" " + text).ids
         return ids[:most]
@@ -226,6 +271,10 @@ class Texts:
             parts["teacher"], _ = imitation(dense, target, widths)
             loss = 4.0 * parts["teacher"] + 0.5 * parts["order"] + 10.0 * parts["distance"] + 0.3 * parts["late order"]
             return Measured(loss, n, parts=parts)
+        if item.kind == "letters":
+            assert self._letters is not None
+            parts, right = text_losses(self._letters, item.said, item.passage, tokens)
+            return Measured(3 * parts["letters"] + 0.5 * parts["named"], n, parts=parts, right=right)
         late = late_scores(tokens[:n], real[:n], tokens[n:], real[n:])
         scores = [_cosines(dense[:n], dense[n:], width) for width in (widths[-1], widths[0])]
         parts = {"dense": _both_ways(scores[0], DENSE_SCALE) + _both_ways(scores[1], DENSE_SCALE), "late": _both_ways(late, LATE_SCALE)}
