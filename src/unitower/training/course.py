@@ -333,7 +333,7 @@ class PagesStage(Stage):
 
     begun  stages whose weights it starts from, the later ones over the earlier
     parts  what learns; the codes of letters do, too, and the reading head where "vision" does
-    kinds  of the texts; half are spelled
+    kinds  of the texts; nearly half are spelled
     """
 
     name: str = "pages"
@@ -343,7 +343,7 @@ class PagesStage(Stage):
     batch: int = 72
     text_every: int = 2
     text_weight: float = 1.0
-    kinds: Mapping[str, float] = field(default_factory=lambda: {**KINDS, "letters": 100})
+    kinds: Mapping[str, float] = field(default_factory=lambda: {**KINDS, "teacher": 50, "letters": 120})
     begun: tuple[str, ...] = ("spelling", "text")
     parts: tuple[str, ...] = ("vision", "decoder", "projector")
     result = WEIGHTS
