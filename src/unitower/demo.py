@@ -29,9 +29,9 @@ SHOWN = 3
 """Results printed for a query; an answer further down counts as missed."""
 
 ABOUT_NANO = (
-    "The shipped model, nano, is a placeholder of 10 million parameters. Words carry this search; nano's vectors help with text and code "
-    "and hardly with pictures of pages. With vectors alone: nDCG@10 .22 on English pages (chance .09, their words .996), Spearman .59 on "
-    "sentence similarity, MRR@10 .82 from docstring to code."
+    "The shipped model, nano, is small: 10 million parameters. Words carry this search where there are any; nano's vectors help with text, "
+    "code, and pictures of pages, which it reads in part. With vectors alone: nDCG@10 .53 on English pages (chance .09, their words "
+    ".996), Spearman .58 on sentence similarity, MRR@10 .82 from docstring to code."
 )
 
 
@@ -139,7 +139,8 @@ def print_answers(sample: Sample, hits: Sequence[Hit], *, out: Console) -> None:
         verdict = Text.assemble((f"right, but at rank {rank}: ", "bold green"), sample.why)
     elif sample.needs_eyes:
         verdict = Text.assemble(
-            ("missed: ", "bold red"), f"the answer, {sample.answers[0].place}, is a picture, which nano cannot read. {sample.why}"
+            ("missed: ", "bold red"),
+            f"the answer, {sample.answers[0].place}, is a picture without text; nano reads some of those, not this one. {sample.why}",
         )
     else:
         verdict = Text.assemble(("missed: ", "bold red"), f"the answer is {sample.answers[0].place}. {sample.why}")
