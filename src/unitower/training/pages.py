@@ -106,7 +106,8 @@ class Pages:
                 owner.append(number)
             passages.append([*self._prompts[1], *(id for word in words for id in word.ids)][:PASSAGE_TOKENS])
             bag += bag_of(words, number * area)
-            runs.append(runs_of(page.words, grid))
+            if self._letters is not None:
+                runs.append(runs_of(page.words, grid))
             images.append(page.image)
             labels.append(page.labels())
         placed = [(q, k, queries[q][k]) for q, query in enumerate(places) for k, at in enumerate(query) if at]

@@ -95,12 +95,12 @@ class Library:
         self.long, self.short = ([t for t in known if (len(t) > LONG_CHARACTERS) == long] for long in (True, False))
         self._languages = [language for language, texts in corpus.texts.items() if texts]
         self._frequency = Counter(word for texts in corpus.texts.values() for text in texts[:20_000] for word in set(text.lower().split()))
-        self._known = [word for word in map(_bare, self._frequency) if 2 < len(word) < LONGEST_WORD]
+        self._known = [word for word in dict.fromkeys(map(_bare, self._frequency)) if 2 < len(word) < LONGEST_WORD]
         self._drawn = list(accumulate(self._frequency.get(word, 1) ** FREQUENT for word in self._known))
         have = {
             "parallel": self._parallel, "words": self._words, "glosses": corpus.glosses, "summaries": corpus.summaries,
             "functions": corpus.functions, "titles": corpus.titled, "keywords": self._languages,
-            "teacher": taught.rows, "letters": self._languages,
+            "teacher": taught.rows, "letters": self._known,
         }  # fmt: skip
         self.kinds = tuple(kind for kind, there in have.items() if there)
 
