@@ -29,8 +29,8 @@ from unitower.training.feed import feed
 from unitower.training.lesson import WEIGHTS, Lesson, Schedule, claim
 from unitower.training.loop import Told
 from unitower.training.masters import Masters
-from unitower.training.packed import late_scores, pack, text_vectors
-from unitower.training.pages import PageBatch, Pages, alignment
+from unitower.training.packed import TextVectors, late_scores, pack, text_vectors
+from unitower.training.pages import PageBatch, Pages, Pool, alignment
 from unitower.training.reading import Pens, Reader, Reading, Shape, Sheets, patches, spelled, token_loss
 from unitower.training.spelling import codes
 from unitower.training.start import from_nothing
@@ -129,8 +129,8 @@ def test_eyes_stand_still_while_language_meets_them_but_for_their_last_layer(who
     assert {name.partition(".")[0] for name in taught} == {"vision", "decoder", "projector", "letters"}
     assert all(name.startswith("vision.merger.") for name in taught if name.startswith("vision."))
     before, after = load_file(whole / "spelling" / "weights.safetensors"), load_file(whole / "pages" / "weights.safetensors")
-    assert any(not torch.equal(before[name], after[name]) for name in after if name.startswith("vision.merger."))
-    assert not any(name.startswith("vision.blocks.0.") for name in after)
+    for part in ("vision.merger.", "vision.blocks.0.", "reader."):  # then all go on together
+        assert any(not torch.equal(before[name], after[name]) for name in after if name.startswith(part))
 
 
 def test_the_checkpoint_loads_and_encodes(whole: Path, tmp_path: Path) -> None:
@@ -221,12 +221,13 @@ def lesson_of(name: str, tokenizer: Tokenizer) -> Lesson:
         kinds = {"glosses" if name == "text" else "teacher": 1}
         return Texts(embedder, parameters, Library(corpus(), taught), tokenizer, batch=12, prompts=prompts, kinds=kinds)
     parameters |= {f"reader.{n}": p for n, p in reader.named_parameters()}
-    return Pages(embedder, reader, parameters, pens, tokenizer, frame=IMAGE_PROMPT, prompts=prompts)
+    mixed = Texts(embedder, {}, Library(corpus(), Taught()), tokenizer, batch=4, prompts=prompts) if name == "mixed" else None
+    return Pages(embedder, reader, parameters, pens, tokenizer, frame=IMAGE_PROMPT, prompts=prompts, couples=mixed)
 
 
 @pytest.mark.parametrize(
     ("name", "steps", "falls_to"),
-    [("reading", 25, 0.6), ("spelling", 25, 0.7), ("text", 15, 0.5), ("teacher", 15, 0.5), ("pages", 25, 0.7)],
+    [("reading", 25, 0.6), ("spelling", 25, 0.7), ("text", 15, 0.5), ("teacher", 15, 0.5), ("pages", 25, 0.7), ("mixed", 25, 0.7)],
 )
 def test_a_lesson_is_learned_by_heart(tokenizer: Tokenizer, name: str, steps: int, falls_to: float) -> None:
     before, after = learns_by_heart(lesson_of(name, tokenizer), steps=steps)
@@ -266,6 +267,31 @@ def test_late_scores_are_the_mean_of_the_best_similarities() -> None:
         for d in range(3):
             similar = query[q][real[q]] @ document[d][real[d]].T
             assert abs(float(similar.amax(1).mean()) - float(scores[q, d])) < 0.01  # of bfloat16
+
+
+def test_a_query_finds_its_own_among_pages_and_texts_in_one_pool() -> None:
+    units = torch.eye(8)
+    pages, texts = units[:4].view(2, 2, 8), TextVectors(units[4:6], units[4:8].view(2, 2, 8), torch.tensor([[1, 1], [1, 0]]).bool())
+    asked = torch.stack([units[1], units[5], units[7]])[:, None]  # on the first page, in the first text, where the second has ended
+    queries = TextVectors(units[[0, 4, 5]], asked, torch.ones(3, 1, dtype=torch.bool))
+    late, dense = Pool(pages, units[:2], texts).scores(queries)
+    assert late.round().int().tolist() == [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    assert dense.int().tolist() == [[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    late, dense = Pool(pages, units[:2]).scores(queries)
+    assert late.shape == dense.shape == (3, 2)
+
+
+def test_pages_that_stand_beside_texts_cost_more_than_alone(tokenizer: Tokenizer) -> None:
+    lesson = lesson_of("mixed", tokenizer)
+    item = lesson.make(random.Random(1), 0)
+    torch.manual_seed(0)
+    mixed = lesson.measure(item, progress=0.0)
+    torch.manual_seed(0)
+    alone = lesson.measure(replace(item, couples=None), progress=0.0)
+    assert {"texts late", "texts dense"} <= mixed.parts.keys() - alone.parts.keys()
+    assert mixed.parts["late"] > alone.parts["late"]  # more wrong answers
+    assert mixed.parts["dense"] > alone.parts["dense"]
+    assert mixed.parts["tokens at cells"] == alone.parts["tokens at cells"]
 
 
 def test_alignment_is_the_cross_entropy_over_cells_without_the_token_s_other_places() -> None:

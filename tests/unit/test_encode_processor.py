@@ -219,6 +219,23 @@ def test_a_pixel_limit_below_one_cell_is_refused(processor: Processor, limit: in
         processor.image_size(100, 100, max_pixels=limit)
 
 
+def test_pictures_are_magnified_up_to_the_limit_and_no_further(folder: Path) -> None:
+    edit(folder / "preprocessor_config.json", magnify=1.25, min_pixels=3136, max_pixels=1_204_224)
+    processor = Processor.read(folder, ModelConfig.read(folder))
+    assert processor.image_size(707, 1000) == (1260, 896)  # 884 x 1250, to whole cells
+    assert processor.image_size(827, 1169) == (1288, 896)  # 923 x 1305 has as many pixels as may be; whole cells within it
+    assert processor.image_size(1654, 2338) == (1288, 896)  # above the limit: as without
+    assert processor.image_size(280, 280) == (336, 336)  # 350 is 12.5 cells, rounded to the even number
+    assert processor.image_size(280, 280, max_pixels=280 * 280) == (280, 280)
+
+
+@pytest.mark.parametrize("magnify", [0.5, 5, "2", True, float("nan")])
+def test_a_factor_that_cannot_be_is_refused(folder: Path, magnify: object) -> None:
+    edit(folder / "preprocessor_config.json", magnify=magnify)
+    with pytest.raises(CheckpointError, match=r"magnify = .*give a number from 1"):
+        Processor.read(folder, ModelConfig.read(folder))
+
+
 # ---- checkpoints that do not fit
 
 

@@ -76,6 +76,28 @@ def test_the_same_generator_draws_the_same_page_and_another_another(fonts: tuple
     assert first.image.shape != other.image.shape or not np.array_equal(first.image, other.image)
 
 
+def test_words_of_an_enlarged_page_stand_where_they_are_drawn(fonts: tuple[quick.Font, ...]) -> None:
+    seen = sizes = 0.0
+    for seed in range(6):
+        page = quick.page(random.Random(seed), (560, 448), texts=TEXTS, fonts=fonts, ease=1.0, enlarged=1.4)
+        assert page.image.shape[:2] == (448, 560)
+        assert page.labels().shape == (16 * 20, 18)
+        grey = page.image.reshape(448, 560, -1).mean(2)
+        for word in page.words:
+            across, down = slice(int(word.xs[0]), round(word.xs[-1])), slice(int(word.middle - 1), int(word.middle + 2))
+            below = slice(int(word.middle + 0.75 * word.size), int(word.middle + 0.75 * word.size) + 1)  # between this line and the next
+            if len(word.text) > 3 and below.stop < 448:
+                seen, sizes = seen + (np.ptp(grey[down, across]) > np.ptp(grey[below, across]) + 20), sizes + 1
+    assert sizes > 60
+    assert seen > 0.85 * sizes
+
+
+@pytest.mark.parametrize("enlarged", [0.9, 4.5, float("nan")])
+def test_a_factor_that_does_not_enlarge_is_refused(fonts: tuple[quick.Font, ...], enlarged: float) -> None:
+    with pytest.raises(ValueError, match=f"enlarged is {enlarged}"):
+        quick.page(random.Random(0), (336, 224), texts=TEXTS, fonts=fonts, enlarged=enlarged)
+
+
 def test_pages_of_every_mixture_keep_within_the_page(fonts: tuple[quick.Font, ...]) -> None:
     written = 0
     for seed in range(16):

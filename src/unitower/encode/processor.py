@@ -34,6 +34,7 @@ MAX_TEXT_TOKENS = 32_768
 """Text limit of the released processor, prompt included."""
 
 MAX_ASPECT_RATIO = 200
+MAX_MAGNIFY = 4
 
 IMAGE_PROMPT = "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Describe the image.<|im_end|>\n"
 """Around every picture, whatever the task; the image token is repeated once per merge cell."""
@@ -48,6 +49,8 @@ class ImageRules:
     """How pictures are scaled and normalised: preprocessor_config.json.
 
     cell      side of a merge cell in pixels; both sides become multiples of it
+    magnify   pictures are enlarged by up to this factor while they stay within max_pixels, between 1 and 4: small print is read better
+              larger. Optional and not of the released layout; other readers of the checkpoint take pictures as large as they are
     resample  "torch": antialiased bicubic of the released ("fast") processor; "pillow": what that does where torchvision is missing.
               They differ by a grey level here and there, more at hard edges.
     """
@@ -57,6 +60,7 @@ class ImageRules:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     cell: int = 28
+    magnify: float = 1.0
     rescale: float = 1 / 255
     resample: Resample = "torch"
 
@@ -78,17 +82,21 @@ class ImageRules:
                 raise CheckpointError(f"{path} has {key} = {value!r}, which cannot be.")
         if raw.get("resample", 3) != Image.Resampling.BICUBIC:
             raise CheckpointError(f"{path}: resample = {raw['resample']} is not supported; only 3, bicubic, is.")
+        magnify = raw.get("magnify", 1.0)
+        if type(magnify) not in (int, float) or not 1 <= magnify <= MAX_MAGNIFY:
+            raise CheckpointError(f"{path} has magnify = {magnify!r}; give a number from 1, as large as they are, to {MAX_MAGNIFY}.")
         return cls(
             min_pixels=values["min_pixels"],
             max_pixels=values["max_pixels"],
             mean=tuple(values["image_mean"]),
             std=tuple(values["image_std"]),
             cell=vision.patch_size * vision.spatial_merge_size,
+            magnify=float(magnify),
             rescale=raw.get("rescale_factor", 1 / 255),
         )
 
 
-def target_size(height: int, width: int, *, cell: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+def target_size(height: float, width: float, *, cell: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
     """(height, width) a picture is scaled to: multiples of `cell`, within the limits, its proportions kept about.
 
     A side is never less than one cell: a slim picture under a small limit keeps one cell there and may exceed the limit.
@@ -98,7 +106,7 @@ def target_size(height: int, width: int, *, cell: int, min_pixels: int, max_pixe
     (588, 812)
     """
     if max(height, width) > MAX_ASPECT_RATIO * min(height, width):
-        raise ValueError(f"the image is {width} x {height}: one side may be at most {MAX_ASPECT_RATIO} times the other. Cut it up.")
+        raise ValueError(f"the image is {width:.0f} x {height:.0f}: one side may be at most {MAX_ASPECT_RATIO} times the other. Cut it up.")
     h, w = round(height / cell) * cell, round(width / cell) * cell  # round half to even, as the released code does
     if h * w > max_pixels:
         shrink = math.sqrt(height * width / max_pixels)
@@ -193,7 +201,10 @@ class Processor:
                 raise ValueError(f"the image is {width} x {height}: a side must be at least {cell} pixels. Enlarge it first.")
             if max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
                 height, width = at_least(cell, height, width)
-        return target_size(height, width, cell=cell, min_pixels=self.rules.min_pixels, max_pixels=self.pixel_limit(max_pixels))
+        limit = self.pixel_limit(max_pixels)
+        grow = min(self.rules.magnify, math.sqrt(limit / (height * width)))
+        sides = (height * grow, width * grow) if grow > 1 else (height, width)
+        return target_size(*sides, cell=cell, min_pixels=self.rules.min_pixels, max_pixels=limit)
 
     def pixel_limit(self, max_pixels: int | None) -> int:
         """Pixel limit of pictures. ValueError where it would not hold one cell."""

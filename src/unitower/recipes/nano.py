@@ -58,7 +58,10 @@ def recipe() -> Course:
         lora=LoraConfig(r=64, lora_alpha=64, lora_dropout=0.0),  # few steps on a frozen tower: nothing to regularise
         stages=(
             GatherStage(),
-            VocabularyStage(characters=70_000_000),  # running text, a quarter of it English; code and words come on top
+            VocabularyStage(
+                characters=70_000_000,  # running text, a quarter of it English; code and words come on top
+                max_pixels=1_204_224, magnify=1.25,  # letters of 12 px are read as of 15: docs/nano-log.md
+            ),
             TeacherStage(most=40_000),  # of each kind; 174,000 texts took 20 minutes of one core
             ReadingStage(
                 # 13 million cells; 2.5 million came to 60 % of the characters by AdamW
@@ -86,14 +89,14 @@ def recipe() -> Course:
                 batch=48, text_every=1, text_weight=3.0,
             ),
             PagesStage(
-                # the upper half of the eyes learns words, the lower keeps the letters
+                # all go on together, characters too; texts stand in the pool, since pages taught apart from them drown them
                 after=("corpus", "vocabulary", "teacher", "spelling", "text", "meeting"),
                 begun=("spelling", "text", "meeting"),
-                parts=("vision.blocks.2", "vision.blocks.3", "vision.merger", "decoder", "projector"), shapes=PAGES,
+                shapes=PAGES,
                 schedule=Schedule(
-                    steps=4_000, lr=8e-4, last=0.01, muon=True, falling=0.5, slow={"vision.merger.outer.": 0.3, "letters.": 4.0},
+                    steps=6_000, lr=8e-4, last=0.01, muon=True, falling=0.6, slow={"vision.merger.outer.": 0.3},
                 ),
-                batch=48, text_every=1, text_weight=3.0,
+                batch=48, text_every=1, text_weight=3.0, mixed=24,
             ),
             AdapterStage(
                 name="retrieval", schedule=Schedule(steps=400, lr=1e-3, warmup=20), pages_every=2, shapes=PAGES,

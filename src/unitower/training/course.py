@@ -30,9 +30,11 @@ from unitower.data._split import kept_to_test
 from unitower.encode.processor import IMAGE_PROMPT
 from unitower.encode.tasks import tasks_of
 from unitower.errors import UnitowerError
+from unitower.model.adapters import Route
 from unitower.model.checkpoint import write_checkpoint, write_json
 from unitower.model.config import LoraConfig, ModelConfig
 from unitower.model.embedder import Embedder
+from unitower.model.tower import BARE
 from unitower.render import quick
 from unitower.training.lesson import WEIGHTS, Lesson, Schedule, claim, teach
 from unitower.training.letters import LetterCodes
@@ -174,7 +176,8 @@ class School:
 
     def pens(self, shapes: tuple[Shape, ...], *, easy: int = 0) -> Pens:
         fonts = quick.fonts(left_out=font_kept_to_test) or quick.fonts()  # a machine whose only family is kept to test with still draws
-        return Pens(self.corpus.to_draw, fonts, shapes, easy=easy)
+        magnify = next((stage.magnify for stage in self.course.stages if isinstance(stage, VocabularyStage)), 1.0)
+        return Pens(self.corpus.to_draw, fonts, shapes, easy=easy, magnify=magnify)
 
     def tower(self, *taught: str) -> tuple[Embedder, Reader, LetterCodes]:
         """The tower, the reading head and the codes of letters: drawn by the seed, then what the named stages have taught.
@@ -196,6 +199,10 @@ class School:
         for module in (embedder, reader, letters):
             module.to(device, torch.bfloat16).train().requires_grad_(False)
         return embedder, reader, letters
+
+    def couples(self, embedder: Embedder, count: int, prompts: tuple[str, str], route: Route = BARE) -> Texts | None:
+        """Draws so many couples of texts, to stand in one pool with pages."""
+        return Texts(embedder, {}, self.library, self.tokenizer, batch=count, prompts=prompts, route=route) if count else None
 
     def say(self, line: str) -> None:
         """A line of progress, where a person asked for it."""
@@ -247,12 +254,13 @@ class GatherStage(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class VocabularyStage(Stage):
-    """A tokenizer from about so many characters of it, and the files beside it."""
+    """A tokenizer from about so many characters of it, and the files beside it, with the rules for pictures (`ImageRules`)."""
 
     name: str = "vocabulary"
     after: tuple[str, ...] = ("corpus",)
     characters: int = 70_000_000
     max_pixels: int = 1_003_520
+    magnify: float = 1.0
     result = f"{COMPANIONS}/preprocessor_config.json"
 
     def run(self, school: School) -> None:
@@ -260,7 +268,8 @@ class VocabularyStage(Stage):
         tower = school.course.tower
         tokenizer = train_tokenizer(school.corpus, size=tower.text.vocab_size, characters=self.characters)
         school.say(f"{tokenizer.get_vocab_size():,} tokens")
-        write_companions(tokenizer, school.folder / COMPANIONS, max_length=tower.text.max_position_embeddings, max_pixels=self.max_pixels)
+        length, pixels = tower.text.max_position_embeddings, self.max_pixels
+        write_companions(tokenizer, school.folder / COMPANIONS, max_length=length, max_pixels=pixels, magnify=self.magnify)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,6 +343,7 @@ class PagesStage(Stage):
     begun  stages whose weights it starts from, the later ones over the earlier
     parts  what learns; the codes of letters do, too, and the reading head where "vision" does
     kinds  of the texts; nearly half are spelled
+    mixed  couples of texts that stand in one pool with the pages of a step; 0 for none
     """
 
     name: str = "pages"
@@ -343,6 +353,7 @@ class PagesStage(Stage):
     batch: int = 72
     text_every: int = 2
     text_weight: float = 1.0
+    mixed: int = 0
     kinds: Mapping[str, float] = field(default_factory=lambda: {**KINDS, "teacher": 50, "letters": 120})
     begun: tuple[str, ...] = ("spelling", "text")
     parts: tuple[str, ...] = ("vision", "decoder", "projector")
@@ -356,7 +367,7 @@ class PagesStage(Stage):
         prompts, pens = school.prompts("retrieval"), school.pens(self.shapes)
         pages = Pages(
             embedder, reader, learns, pens, school.tokenizer, frame=IMAGE_PROMPT, prompts=prompts, letters=letters,
-            characters=1.0 if "vision" in self.parts else 0.0,
+            characters=1.0 if "vision" in self.parts else 0.0, couples=school.couples(embedder, self.mixed, prompts),
         )  # fmt: skip
         texts = Texts(
             embedder, learns, school.library, school.tokenizer, batch=self.batch, prompts=prompts, kinds=self.kinds, letters=letters
@@ -366,7 +377,10 @@ class PagesStage(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterStage(Stage):
-    """The adapter of a task learns on the frozen tower; name is the task's. pages_every 0: texts alone."""
+    """The adapter of a task learns on the frozen tower; name is the task's. pages_every 0: texts alone.
+
+    mixed  couples of texts that stand in one pool with the pages; 0 for none
+    """
 
     after: tuple[str, ...] = TAUGHT_IN
     schedule: Schedule
@@ -374,6 +388,7 @@ class AdapterStage(Stage):
     batch: int = 96
     symmetric: bool = False
     pages_every: int = 0
+    mixed: int = 0
     shapes: tuple[Shape, ...] = SHAPES
     result = WEIGHTS
 
@@ -392,7 +407,7 @@ class AdapterStage(Stage):
         if self.pages_every:
             pages = Pages(
                 embedder, reader, learns, school.pens(self.shapes), school.tokenizer, frame=IMAGE_PROMPT, prompts=prompts, characters=0.0,
-                route=route,
+                couples=school.couples(embedder, self.mixed, prompts, route), route=route,
             )  # fmt: skip
             parts["pages"] = Part(pages, every=self.pages_every)
         school.teach(Together(**parts), self.schedule)

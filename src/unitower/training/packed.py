@@ -63,6 +63,9 @@ class TextVectors:
     tokens: Tensor
     real: Tensor
 
+    def __getitem__(self, some: slice) -> TextVectors:
+        return TextVectors(self.dense[some], self.tokens[some], self.real[some])
+
 
 def text_vectors(embedder: Embedder, packed: Packed, route: Route) -> TextVectors:
     """Both vectors of every text, with gradients."""

@@ -3,6 +3,9 @@
 Five things are asked of every batch of drawn pages: the characters and tokens of the cells (as in reading.py); that the vector of a
 query's token is nearest to those of the cells where the token stands, among the cells of all pages; that a query scores its own page
 highest by tokens and by the dense vector; and that a page's dense vector is that of its text, which the text side gives.
+
+Where couples of texts are given, they and the pages are one pool: every query has to find its own among the pages and the texts. Taught
+apart, pages drown texts: one of 900 cells is always near.
 """
 
 from __future__ import annotations
@@ -23,8 +26,9 @@ from unitower.model.embedder import Embedder
 from unitower.model.tower import BARE
 from unitower.training.lesson import Lesson, Measured
 from unitower.training.letters import LetterCodes, Run, Standing, gathered, page_losses, runs_of
-from unitower.training.packed import Packed, late_scores, pack, text_vectors
+from unitower.training.packed import Packed, TextVectors, late_scores, pack, text_vectors
 from unitower.training.reading import Pens, Reader, Sheets, Spelled, bag_of, character_loss, patches, pixels, spelled, token_loss
+from unitower.training.texts import TextBatch, Texts
 
 QUERY_TOKENS, PASSAGE_TOKENS = 48, 96
 QUERY_WORDS = (1, 2, 3, 3, 4, 5, 6, 8, 10, 12)
@@ -50,6 +54,7 @@ class PageBatch:
     placed   int64 [n, 3]: query, place in it, token id, of the tokens that stand in a cell
     at       int64 [m, 2]: row of `placed`, and a cell that the token stands in, counted over all pages
     runs     where words stand, for the codes of letters
+    couples  queries and documents that are texts, in one pool with the pages
     """
 
     sheets: Sheets
@@ -58,6 +63,7 @@ class PageBatch:
     placed: npt.NDArray[np.int64]
     at: npt.NDArray[np.int64]
     runs: Standing | None = None
+    couples: TextBatch | None = None
 
 
 class Pages:
@@ -67,14 +73,16 @@ class Pages:
     prompts     of queries and passages
     characters  weight of what reading.py asks, characters and tokens; 0 leaves it out
     letters     codes that the token vectors of cells are to be near (letters.py); None leaves that out
+    couples     gives the texts that stand in one pool with the pages; None: pages are alone
     """
 
     def __init__(
         self, embedder: Embedder, reader: Reader, learns: Mapping[str, Tensor], pens: Pens, tokenizer: Tokenizer, *,
-        frame: str, prompts: tuple[str, str], characters: float = 1.0, letters: LetterCodes | None = None, route: Route = BARE,
+        frame: str, prompts: tuple[str, str], characters: float = 1.0, letters: LetterCodes | None = None,
+        couples: Texts | None = None, route: Route = BARE,
     ) -> None:  # fmt: skip
         self.embedder, self.reader, self.parameters, self.pens, self.route = embedder, reader, dict(learns), pens, route
-        self._tokenizer, self._characters, self._letters = tokenizer, characters, letters
+        self._tokenizer, self._characters, self._letters, self._couples = tokenizer, characters, letters, couples
         self._prompts = [tokenizer.encode(prompt).ids for prompt in prompts]
         ids = tokenizer.encode(frame).ids
         image = ids.index(embedder.config.image_token_id)
@@ -118,6 +126,7 @@ class Pages:
             ),
             pack([*queries, *passages]), np.array(owner), np.array(placed, np.int64).reshape(-1, 3),
             np.array(at_cells, np.int64).reshape(-1, 2), gathered(runs, area) if self._letters is not None else None,
+            self._couples.make(rng, index) if self._couples is not None else None,
         )  # fmt: skip
 
     @staticmethod
@@ -143,13 +152,15 @@ class Pages:
         area = cells.shape[1]
         texts = text_vectors(self.embedder, item.texts, self.route)
         device, own = cells.device, torch.from_numpy(item.owner).to(cells.device)
-        asked, real = texts.tokens[:queries], texts.real[:queries]
+        asked = texts.tokens[:queries]
 
         before = len(self._before)
         on_cells = page_tokens[:, before : before + area].reshape(count * area, -1)
         scale = CELL_SCALE[0] + (CELL_SCALE[1] - CELL_SCALE[0]) * min(1.0, 2 * progress)
         aligned, at_its_cell = alignment(asked, on_cells, item, scale)
-        late, dense = late_scores(asked, real, page_tokens), texts.dense[:queries] @ page_dense.T
+        couples = text_vectors(self.embedder, item.couples.packed, self.route) if item.couples is not None else None
+        pool = Pool(page_tokens, page_dense, couples[item.couples.size :] if couples is not None and item.couples is not None else None)
+        late, dense = pool.scores(texts[:queries])
         text_dense = texts.dense[queries:].detach()  # the page learns from the text, not the text from the page
         alike = page_dense @ text_dense.T
 
@@ -160,6 +171,12 @@ class Pages:
         }  # fmt: skip
         loss = parts["tokens at cells"] + parts["late"] + 0.3 * parts["dense"] + 2 * parts["imitation"] + 0.3 * parts["passages"]
         right = {"tokens at cells": at_its_cell, "late": _first(late, own), "dense": _first(dense, own)}
+        if couples is not None and item.couples is not None:
+            late, dense = pool.scores(couples[: item.couples.size])
+            own = count + torch.arange(len(late), device=device)
+            parts["texts late"], parts["texts dense"] = F.cross_entropy(late * LATE_SCALE, own), F.cross_entropy(dense * DENSE_SCALE, own)
+            right["texts late"], right["texts dense"] = _first(late, own), _first(dense, own)
+            loss = loss + parts["texts late"] + 0.5 * parts["texts dense"]
         if self._letters is not None and item.runs is not None:
             spelt, met = page_losses(self._letters, item.runs, on_cells)
             frame = torch.cat([page_tokens[:, :before], page_tokens[:, before + area :]], 1)
@@ -188,6 +205,23 @@ class Pages:
         unit = F.normalize(embedder.projector(hidden, self.route).float(), dim=-1).view(count, length, -1)
         pooled = hidden.view(count, length, -1)[:, start - 1 : start + area + 1].float().mean(1)
         return cells, F.normalize(pooled, dim=-1), unit
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a query is to find its own in: pages, then texts."""
+
+    page_tokens: Tensor
+    page_dense: Tensor
+    texts: TextVectors | None = None
+
+    def scores(self, queries: TextVectors) -> tuple[Tensor, Tensor]:
+        """By tokens and by dense vectors: [queries, pages and texts]."""
+        late, dense = [late_scores(queries.tokens, queries.real, self.page_tokens)], [queries.dense @ self.page_dense.T]
+        if self.texts is not None:
+            late.append(late_scores(queries.tokens, queries.real, self.texts.tokens, self.texts.real))
+            dense.append(queries.dense @ self.texts.dense.T)
+        return torch.cat(late, 1), torch.cat(dense, 1)
 
 
 def page_positions(start: int, rows: int, columns: int, after: int) -> Tensor:

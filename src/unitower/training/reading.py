@@ -52,6 +52,10 @@ SHAPES = (
 """About 1,000 cells a step: pieces of pages, cheap and varied, and every fourth time whole pages of 1,008 and 1,176 pixels."""
 
 
+ENLARGED = 0.6
+"""Share of the pages that are enlarged, for a tower that magnifies them; the others come from large pictures."""
+
+
 class Reader(nn.Module):
     """The head: a cell's vector to the characters of its slots."""
 
@@ -158,10 +162,15 @@ def token_loss(cells: Tensor, bag: npt.NDArray[np.int64], words: Tensor, scale: 
 
 
 class Pens:
-    """Draws pages for lessons: texts, fonts, shapes."""
+    """Draws pages for lessons: texts, fonts, shapes.
 
-    def __init__(self, texts: Mapping[str, Sequence[str]], fonts: Sequence[Font], shapes: Sequence[Shape], *, easy: int = 0) -> None:
-        self.texts, self.fonts, self.shapes, self.easy = texts, fonts, shapes, easy
+    magnify  of the tower that learns (`ImageRules`): more than half of the pages are drawn smaller and enlarged by about that factor
+    """
+
+    def __init__(
+        self, texts: Mapping[str, Sequence[str]], fonts: Sequence[Font], shapes: Sequence[Shape], *, easy: int = 0, magnify: float = 1.0
+    ) -> None:
+        self.texts, self.fonts, self.shapes, self.easy, self.magnify = texts, fonts, shapes, easy, magnify
 
     def shape(self, rng: random.Random) -> Shape:
         return rng.choices(self.shapes, [shape.weight for shape in self.shapes])[0]
@@ -170,7 +179,9 @@ class Pens:
         """A page of material `index`: easy at first, from number `easy` on everything."""
         ease = max(0.0, 1 - index / self.easy) if self.easy else 0.0
         size = (shape.columns * CELL_PX, shape.rows * CELL_PX)
-        return page(rng, size, texts=self.texts, fonts=self.fonts, ease=ease)
+        by = self.magnify - 1
+        enlarged = 1 + rng.uniform(0.4 * by, 1.4 * by) if by and rng.random() < ENLARGED else 1.0
+        return page(rng, size, texts=self.texts, fonts=self.fonts, ease=ease, enlarged=enlarged)
 
 
 @dataclass(frozen=True)

@@ -62,13 +62,13 @@ def _up_to(characters: int, texts: Any) -> Iterator[str]:
         yield text
 
 
-def write_companions(tokenizer: Tokenizer, folder: Path, *, max_length: int, max_pixels: int) -> None:
+def write_companions(tokenizer: Tokenizer, folder: Path, *, max_length: int, max_pixels: int, magnify: float = 1.0) -> None:
     """Tokenizer and preprocessor as a checkpoint of the released layout has them beside its weights."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "tokenizer.json") as part:
         tokenizer.save(str(part))
     write_json(folder / "tokenizer_config.json", _tokenizer_config(max_length))
-    write_json(folder / "preprocessor_config.json", _preprocessor_config(max_pixels))
+    write_json(folder / "preprocessor_config.json", _preprocessor_config(max_pixels, magnify))
 
 
 def _tokenizer_config(max_length: int) -> Mapping[str, Any]:
@@ -78,12 +78,12 @@ def _tokenizer_config(max_length: int) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def _preprocessor_config(max_pixels: int) -> Mapping[str, Any]:
+def _preprocessor_config(max_pixels: int, magnify: float) -> Mapping[str, Any]:
     least = 4 * 28 * 28
     return {
         "do_convert_rgb": True, "do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [MEAN] * 3,
         "image_processor_type": "Qwen2VLImageProcessor", "image_std": [STD] * 3, "max_pixels": max_pixels, "merge_size": 2,
         "min_pixels": least, "patch_size": 14, "processor_class": "JinaEmbeddingsV4Processor", "resample": 3, "rescale_factor": 1 / 255,
         "video_processor_type": "Qwen2VLVideoProcessor", "size": {"longest_edge": max_pixels, "shortest_edge": least},
-        "temporal_patch_size": 2,
+        "temporal_patch_size": 2, "magnify": magnify,
     }  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from unitower.render.quick import blocks
 from unitower.render.quick.alphabet import CELL_PX, WRITES
@@ -64,6 +65,7 @@ def page(
     fonts: Sequence[Font],
     language: str | None = None,
     ease: float = 0.0,
+    enlarged: float = 1.0,
 ) -> QuickPage:
     """A page drawn by chance, the same for the same generator, texts and fonts.
 
@@ -71,21 +73,29 @@ def page(
     texts     language -> passages; "code" -> pieces of code
     language  None: drawn by `SHARES` from those that there are texts and fonts for
     ease      from 1 (common fonts, middling sizes, clean) to 0 (everything)
+    enlarged  it is drawn so many times smaller and the picture enlarged, as small ones are for a tower (`ImageRules.magnify`); 1 to 4
 
-    ValueError if the size is none, or no language can be written.
+    ValueError if the size or the factor is none, or no language can be written.
     """
     width, height = size
     if width < CELL_PX or height < CELL_PX or width % CELL_PX or height % CELL_PX:
         raise ValueError(f"{width} x {height} px is no size for a page here: both sides are multiples of {CELL_PX} pixels.")
+    if not 1 <= enlarged <= 4:
+        raise ValueError(f"enlarged is {enlarged}; give a factor from 1 to 4.")
     able = [code for code in languages(fonts) if texts.get(code)]
     if language is None and able:
         language = rng.choices(able, [SHARES[code] for code in able])[0]
     if language not in able:
         raise ValueError(f"there are no texts, or no fonts, for {language or 'any language of ' + ', '.join(WRITES)}.")
-    sheet = Sheet(width, height, scale=rng.choice((2, 2, 3)))  # three times for finer places, twice for speed
+    drawn = (round(width / enlarged), round(height / enlarged))
+    sheet = Sheet(*drawn, scale=rng.choice((2, 2, 3)))  # three times for finer places, twice for speed
     author = Author(rng, sheet, texts, fonts, language=language, ease=ease)
     _fill(author)
-    return QuickPage(picture(rng, sheet.ink, size, sheet.shaded, ease=ease), tuple(sheet.words), language, sheet)
+    image = picture(rng, sheet.ink, drawn, sheet.shaded, ease=ease)
+    if drawn != size:
+        image = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+        sheet.enlarge(width, height)
+    return QuickPage(image, tuple(sheet.words), language, sheet)
 
 
 def _fill(author: Author) -> None:

@@ -69,6 +69,14 @@ class Sheet:
             x += width + space
         self.line += 1
 
+    def enlarge(self, width: int, height: int) -> None:
+        """Take all that is written to where it stands on a picture of this size."""
+        across, down = width / self.width, height / self.height
+        self.words = [
+            Written(word.text, tuple(x * across for x in word.xs), word.middle * down, word.line, word.size * down) for word in self.words
+        ]
+        self.width, self.height = width, height
+
     def rule(self, x0: float, y0: float, x1: float, y1: float, *, width: float, ink: int) -> None:
         points = [value * self.scale for value in (x0, y0, x1, y1)]
         self.draw.line(points, fill=ink, width=max(1, round(width * self.scale)))
