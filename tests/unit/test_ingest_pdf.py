@@ -78,22 +78,22 @@ def darkness(image, box):
     return float(255 - np.asarray(image.convert("L").crop(box)).mean())
 
 
-def test_a_page_is_a_picture_at_100_dpi_with_its_text_beside_it(tmp_path):
+def test_a_page_is_a_picture_at_110_dpi_with_its_text_beside_it(tmp_path):
     path = drawn(tmp_path / "a.pdf", [lines("First page", "of two"), lines("Second")], title="Two pages – ein Test")
     first, second = read(path)
     assert (first.id, first.source.page, first.part, first.modality) == ("a.pdf#page=1", 1, 0, "image")
     assert (second.id, second.source.page, second.part) == ("a.pdf#page=2", 2, 1)
-    assert (first.content.size, first.content.mode) == ((827, 1170), "RGB")  # 595 x 842 points at 100/72, rounded up
+    assert (first.content.size, first.content.mode) == ((910, 1287), "RGB")  # 595 x 842 points at 110/72, rounded up
     assert (first.text, second.text) == ("First page\nof two", "Second")
     assert first.metadata == {"title": "Two pages – ein Test"}
     assert darkness(first.content, (10, 10, 300, 60)) > 1
-    assert darkness(first.content, (0, 600, 827, 1170)) == 0
+    assert darkness(first.content, (0, 660, 910, 1287)) == 0
     assert pdf.count(path) == 2
 
 
 @pytest.mark.parametrize(
     ("size", "pixels"),
-    [((595, 842), (827, 1170)), ((60, 40), (800, 534)), ((3, 2), (800, 534)), ((1440, 1440), (2000, 2000)), ((14400, 14400), (2000, 2000))],
+    [((595, 842), (910, 1287)), ((60, 40), (800, 534)), ((3, 2), (800, 534)), ((1440, 1440), (2000, 2000)), ((14400, 14400), (2000, 2000))],
 )
 def test_pages_of_any_size_are_readable_and_no_more_than_four_megapixels(tmp_path, size, pixels):
     (item,) = read(drawn(tmp_path / "a.pdf", [lines("x", size=size, font_size=size[1] / 4)]))
@@ -113,7 +113,7 @@ def test_no_page_is_drawn_with_more_than_four_megapixels_or_too_slim():
 
 def test_a_page_as_slim_as_a_thread_gets_a_margin(tmp_path):
     (item,) = read(drawn(tmp_path / "a.pdf", [lines("thread", size=(7200, 10), font_size=4)]))
-    assert item.content.size == (10000, 100)
+    assert item.content.size == (11000, 110)
 
 
 def test_a_turned_page_is_upright(tmp_path):

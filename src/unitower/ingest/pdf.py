@@ -1,4 +1,4 @@
-"""PDF: every page as a picture at 100 dpi, with the text layer beside it.
+"""PDF: every page as a picture at 110 dpi, with the text layer beside it.
 
 Pages are drawn one at a time by a process of their own (`pdf_worker`), so that a page that is endless, insatiable or deadly is
 passed over like one that is merely broken, and nothing of the document stays in memory here.

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from unitower.ingest.confined import Payload, serve
 from unitower.ingest.picture import bounded_size
 
-DPI = 100
+DPI = 110
 LEAST_SIDE = 800
 """Pixels of the longer side of a page, at the least: what is smaller than a postcard is drawn larger, to be readable."""
 REOPENED_EVERY = 25
