@@ -339,9 +339,9 @@ def mixed() -> Pool:
 @cache
 def real(language: str) -> Pool:
     """Fifty pages of books, drawn as they are when a PDF is indexed."""
-    from unitower.ingest import pdf
+    from unitower.ingest import pdf, pdf_worker
 
-    to = folder() / "pdf"
+    to = folder() / f"pdf-{pdf_worker.DPI}"
     to.mkdir(parents=True, exist_ok=True)
     stamp = to / f"{language}.json"
     if not stamp.is_file():

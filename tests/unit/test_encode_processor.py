@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,7 @@ def test_small_pictures_grow_to_one_cell_in_proportion(height: int, width: int) 
 def test_small_pictures_are_refused_as_released_or_enlarged(processor: Processor) -> None:
     with pytest.raises(ValueError, match=r"20 x 60.*at least 28"):
         processor.image_size(20, 60)
+    processor = Processor(processor.tokenizer, processor.config, replace(processor.rules, magnify=1.0))
     assert processor.image_size(20, 60, enlarge=True) == (112, 56)  # 28 x 84, then grown to the least number of pixels, rounded up
     assert processor.image_size(10, 10, enlarge=True) == (56, 56)  # one cell, then up to the least number of pixels
     assert processor.image_size(1, 200, enlarge=True) == (5600, 28)

@@ -196,14 +196,15 @@ class Processor:
         cell = self.rules.cell
         if min(width, height) < 1:
             raise ValueError(f"the image is {width} x {height}: it has no pixels.")
+        slim = max(width, height) > MAX_ASPECT_RATIO * min(width, height)  # refused below, by the size it has
         if min(width, height) < cell:
             if not enlarge:
                 raise ValueError(f"the image is {width} x {height}: a side must be at least {cell} pixels. Enlarge it first.")
-            if max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
+            if not slim:
                 height, width = at_least(cell, height, width)
         limit = self.pixel_limit(max_pixels)
         grow = min(self.rules.magnify, math.sqrt(limit / (height * width)))
-        sides = (height * grow, width * grow) if grow > 1 else (height, width)
+        sides = (height * grow, width * grow) if grow > 1 and not slim else (height, width)
         return target_size(*sides, cell=cell, min_pixels=self.rules.min_pixels, max_pixels=limit)
 
     def pixel_limit(self, max_pixels: int | None) -> int:

@@ -26,9 +26,10 @@ def recipe() -> Recipe:
     library = {"roots": [sysconfig.get_paths()["stdlib"]]}  # the standard library alone: it is everywhere, and scanned in seconds
     summaries = Mix(sources=(Source(kind="python_docs", options={"sides": "summary", **library}),), batch=48)
     functions = Mix(sources=(Source(kind="python_docs", options={"sides": "code", **library}),), batch=24)
+    width, height = 280, 392
     pages = Mix(
         # short pages of large print: what a tower this small could learn to read at all
-        sources=(Source(kind="rendered", options={"kinds": ["letter"], "languages": ["en"], "size": 2000, "px": (280, 392)}),),
+        sources=(Source(kind="rendered", options={"kinds": ["letter"], "languages": ["en"], "size": 2000, "px": (width, height)}),),
         batch=8,
     )
     pairs = Objective(temperature=0.05, both_ways=True)  # 0.05 and both directions: jina-embeddings-v3's pair phase; v4 names neither
@@ -41,9 +42,12 @@ def recipe() -> Recipe:
         phases=(
             Phase(
                 name="pairs", steps=100, objective=pairs, adapters={"pairs": None}, train=("tower",), text=summaries, pages=pages,
-                lr=2e-3, warmup=10, average=0.9, max_length=128,
+                lr=2e-3, warmup=10, average=0.9, max_length=128, max_pixels=width * height,  # as drawn: nano's rules would magnify them
             ),
-            Phase(name="retrieval", steps=10, adapters={"retrieval": "pairs"}, text=summaries, pages=pages, lr=5e-4, max_length=128),
+            Phase(
+                name="retrieval", steps=10, adapters={"retrieval": "pairs"}, text=summaries, pages=pages, lr=5e-4, max_length=128,
+                max_pixels=width * height,
+            ),
             Phase(
                 name="text-matching", steps=10, task="text-matching", adapters={"text-matching": "pairs"}, text=summaries, lr=5e-4,
                 objective=pairs, max_length=128,
