@@ -108,6 +108,6 @@ def recipe() -> Course:
                 kinds={"parallel": 60, "glosses": 10, "keywords": 10},
             ),
             AdapterStage(name="code", schedule=Schedule(steps=400, lr=1e-3, warmup=20), kinds={"functions": 100}),
-            CheckpointStage(fusion={"text": 1.0, "multi": 0.02}),  # at .1 code gains 1.4 points, pages with words lose 1.5 (MRR, version 4)
+            CheckpointStage(fusion={"text": 1.0, "multi": 0.02}),  # docs/nano-log.md: at .1 pages with words lose what code gains
         ),
     )  # fmt: skip

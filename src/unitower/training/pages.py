@@ -158,8 +158,9 @@ class Pages:
         on_cells = page_tokens[:, before : before + area].reshape(count * area, -1)
         scale = CELL_SCALE[0] + (CELL_SCALE[1] - CELL_SCALE[0]) * min(1.0, 2 * progress)
         aligned, at_its_cell = alignment(asked, on_cells, item, scale)
-        couples = text_vectors(self.embedder, item.couples.packed, self.route) if item.couples is not None else None
-        pool = Pool(page_tokens, page_dense, couples[item.couples.size :] if couples is not None and item.couples is not None else None)
+        beside = None if item.couples is None else text_vectors(self.embedder, item.couples.packed, self.route)
+        pairs = item.couples.size if item.couples else 0
+        pool = Pool(page_tokens, page_dense, None if beside is None else beside[pairs:])
         late, dense = pool.scores(texts[:queries])
         text_dense = texts.dense[queries:].detach()  # the page learns from the text, not the text from the page
         alike = page_dense @ text_dense.T
@@ -171,8 +172,8 @@ class Pages:
         }  # fmt: skip
         loss = parts["tokens at cells"] + parts["late"] + 0.3 * parts["dense"] + 2 * parts["imitation"] + 0.3 * parts["passages"]
         right = {"tokens at cells": at_its_cell, "late": _first(late, own), "dense": _first(dense, own)}
-        if couples is not None and item.couples is not None:
-            late, dense = pool.scores(couples[: item.couples.size])
+        if beside is not None:
+            late, dense = pool.scores(beside[:pairs])
             own = count + torch.arange(len(late), device=device)
             parts["texts late"], parts["texts dense"] = F.cross_entropy(late * LATE_SCALE, own), F.cross_entropy(dense * DENSE_SCALE, own)
             right["texts late"], right["texts dense"] = _first(late, own), _first(dense, own)
