@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 import unitower
@@ -25,12 +25,14 @@ from unitower.model.tower import BARE
 from unitower.recipes.nano_smoke import SMALL, recipe
 from unitower.render import quick
 from unitower.training.course import Course, GatherStage, School, run_course
+from unitower.training.earlier import Earlier, Seen
 from unitower.training.feed import feed
 from unitower.training.lesson import WEIGHTS, Lesson, Schedule, claim
+from unitower.training.letters import LetterCodes, Run, gathered, page_losses
 from unitower.training.loop import Told
 from unitower.training.masters import Masters
 from unitower.training.packed import TextVectors, late_scores, pack, text_vectors
-from unitower.training.pages import PageBatch, Pages, Pool, alignment
+from unitower.training.pages import PageBatch, Pages, Part, Pool, Together, alignment
 from unitower.training.reading import Pens, Reader, Reading, Shape, Sheets, patches, spelled, token_loss
 from unitower.training.spelling import codes
 from unitower.training.start import from_nothing
@@ -294,6 +296,64 @@ def test_pages_that_stand_beside_texts_cost_more_than_alone(tokenizer: Tokenizer
     assert mixed.parts["tokens at cells"] == alone.parts["tokens at cells"]
 
 
+def with_earlier(tokenizer: Tokenizer, earlier: int) -> tuple[Pages, list[PageBatch]]:
+    """A lesson that keeps so many steps, and material of three."""
+    lesson = lesson_of("mixed", tokenizer)
+    assert isinstance(lesson, Pages)
+    lesson._earlier, lesson._letters = Earlier(earlier), LetterCodes(32).to(torch.bfloat16)
+    return lesson, [lesson.make(random.Random(seed), 0) for seed in range(3)]
+
+
+def test_pages_and_texts_of_earlier_steps_are_wrong_answers_and_the_oldest_are_forgotten(tokenizer: Tokenizer) -> None:
+    lesson, items = with_earlier(tokenizer, 2)
+
+    def measured(item: PageBatch) -> dict[str, float]:
+        torch.manual_seed(0)
+        return {name: float(part.detach()) for name, part in lesson.measure(item, progress=0.0).parts.items()}
+
+    alone = measured(items[0])
+    beside = [measured(item) for item in (items[1], items[2], items[0])][-1]
+    assert all(beside[name] > alone[name] for name in ("late", "dense", "texts late", "texts dense", "words", "tokens at cells"))
+    assert all(beside[name] == alone[name] for name in ("imitation", "cells", "blanks", "characters"))
+    kept = list(lesson._earlier)
+    assert [seen.tokens.dtype for seen in kept] == [torch.bfloat16] * 2
+    assert not any(seen.tokens.requires_grad or seen.dense.requires_grad for seen in kept)
+    assert [seen.runs for seen in kept] == [items[2].runs, items[0].runs]
+    none, _ = with_earlier(tokenizer, 0)
+    none.measure(items[0], progress=0.0)
+    assert len(none._earlier) == 0
+    assert none.memory == {}
+
+
+def test_what_earlier_steps_saw_goes_through_a_file_unchanged(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    lesson, items = with_earlier(tokenizer, 2)
+    for item in items[:2]:
+        lesson.measure(item, progress=0.0)
+    both = Together(pages=Part(lesson))
+    save_file(both.memory, tmp_path / "memory")
+    other = Pages(
+        lesson.embedder, lesson.reader, {}, lesson.pens, tokenizer, frame=IMAGE_PROMPT, prompts=("Query:", "Passage:"),
+        letters=lesson._letters, earlier=2,
+    )  # fmt: skip
+    Together(pages=Part(other)).recall(load_file(tmp_path / "memory"))
+    for name, part in lesson.measure(replace(items[2], couples=None), progress=0.0).parts.items():
+        if not name.startswith("characters"):  # of which a part is drawn
+            torch.manual_seed(0)
+            assert float(other.measure(replace(items[2], couples=None), progress=0.0).parts[name].detach()) == float(part.detach())
+        Together(pages=Part(other)).recall(load_file(tmp_path / "memory"))
+
+
+def test_words_are_told_from_cells_of_earlier_pages_where_they_do_not_stand() -> None:
+    torch.manual_seed(0)
+    codes = LetterCodes(32)
+    here, there = gathered([[Run("^rent$", (0,), (0,))]], 2), gathered([[Run("^rent$", (0,), (0,)), Run("^bread$", (1,), (1,))]], 2)
+    cells, others = (torch.nn.functional.normalize(torch.randn(2, 32), dim=-1) for _ in range(2))
+    parts, _ = page_losses(codes, here, cells, [(there, others)])
+    logits = 25 * codes(["^rent$"])[0] @ torch.cat([cells, others]).T
+    wanted = torch.logsumexp(logits[[0, 1, 3]], 0) - logits[0]  # the third cell says "rent", too
+    assert float(parts["words"].detach()) == pytest.approx(float(wanted.detach()), abs=0.1)  # products in bfloat16
+
+
 def test_alignment_is_the_cross_entropy_over_cells_without_the_token_s_other_places() -> None:
     torch.manual_seed(0)
     cells, asked = (torch.nn.functional.normalize(torch.randn(*shape), dim=-1).bfloat16().float() for shape in ((6, 4), (2, 3, 4)))
@@ -301,7 +361,8 @@ def test_alignment_is_the_cross_entropy_over_cells_without_the_token_s_other_pla
     at = np.array([(0, 2), (1, 4), (1, 5), (2, 0)])
     bag = np.array([(7, 2), (7, 4), (7, 5), (9, 0), (9, 3), (11, 1)])
     sheets = Sheets((2, 2), np.zeros((1, 1, 1), np.uint8), np.zeros((1, 1, 1), np.int16), bag)
-    loss, _ = alignment(asked, cells, PageBatch(sheets, pack([[1]]), np.zeros(2, np.int64), placed, at), 10.0)
+    batch = PageBatch(sheets, pack([[1]]), np.zeros(2, np.int64), placed, at)
+    loss, _ = alignment(asked, cells, batch, 10.0)
     rows = [((0, 1), {2}, {4, 5}), ((1, 0), {4, 5}, {2}), ((1, 2), {0}, {3})]
     weight = np.array([2**-0.5, 2**-0.5, 1.0])
     wanted = []
@@ -309,6 +370,13 @@ def test_alignment_is_the_cross_entropy_over_cells_without_the_token_s_other_pla
         e = {c: float(torch.exp(10 * asked[query, place] @ cells[c])) for c in range(6) if c not in elsewhere}
         wanted.append(-np.log(sum(e[c] for c in here) / sum(e.values())))
     assert float(loss) == pytest.approx(float((np.array(wanted) * weight).sum() / weight.sum()), rel=0.02)  # products in bfloat16
+    earlier = Seen(cells[None, :2], cells[:1], range(0, 2), np.array([(7, 0), (9, 1)]))  # two cells that say the same words
+    more, _ = alignment(asked, cells, batch, 10.0, [earlier])
+    wanted = []
+    for (query, place), here, elsewhere in [(*rows[0][:2], {4, 5, 6}), (*rows[1][:2], {2, 6}), (*rows[2][:2], {3, 7})]:
+        e = {c: float(torch.exp(10 * asked[query, place] @ cells[c % 6])) for c in range(8) if c not in elsewhere}
+        wanted.append(-np.log(sum(e[c] for c in here) / sum(e.values())))
+    assert float(more) == pytest.approx(float((np.array(wanted) * weight).sum() / weight.sum()), rel=0.02)
 
 
 def test_cells_that_are_the_mean_of_their_tokens_are_nearest_to_one_of_them_and_others_are_not() -> None:

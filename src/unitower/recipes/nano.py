@@ -86,7 +86,7 @@ def recipe() -> Course:
                     steps=2_500, lr=1e-3, last=1.0, muon=True, falling=1.0,  # the rate stands: it falls in the next stage
                     slow={"vision.merger.outer.": 0.3, "letters.": 4.0},  # a table of which each step moves a few rows
                 ),
-                batch=48, text_every=1, text_weight=3.0,
+                batch=48, text_every=1, text_weight=3.0, earlier=4,
             ),
             PagesStage(
                 # all go on together, characters too; texts stand in the pool, since pages taught apart from them drown them
@@ -96,7 +96,7 @@ def recipe() -> Course:
                 schedule=Schedule(
                     steps=6_000, lr=8e-4, last=0.01, muon=True, falling=0.6, slow={"vision.merger.outer.": 0.3},
                 ),
-                batch=48, text_every=1, text_weight=3.0, mixed=24,
+                batch=48, text_every=1, text_weight=3.0, mixed=24, earlier=4,
             ),
             AdapterStage(
                 # in one pool with texts, as the tower was; the shipped weights do without: it is for retrieval that the tower was taught

@@ -344,6 +344,7 @@ class PagesStage(Stage):
     parts  what learns; the codes of letters do, too, and the reading head where "vision" does
     kinds  of the texts; nearly half are spelled
     mixed  couples of texts that stand in one pool with the pages of a step; 0 for none
+    earlier  steps before, whose pages and texts stand in the pool, too
     """
 
     name: str = "pages"
@@ -354,6 +355,7 @@ class PagesStage(Stage):
     text_every: int = 2
     text_weight: float = 1.0
     mixed: int = 0
+    earlier: int = 0
     kinds: Mapping[str, float] = field(default_factory=lambda: {**KINDS, "teacher": 50, "letters": 120})
     begun: tuple[str, ...] = ("spelling", "text")
     parts: tuple[str, ...] = ("vision", "decoder", "projector")
@@ -367,7 +369,7 @@ class PagesStage(Stage):
         prompts, pens = school.prompts("retrieval"), school.pens(self.shapes)
         pages = Pages(
             embedder, reader, learns, pens, school.tokenizer, frame=IMAGE_PROMPT, prompts=prompts, letters=letters,
-            characters=1.0 if "vision" in self.parts else 0.0, couples=school.couples(embedder, self.mixed, prompts),
+            characters=1.0 if "vision" in self.parts else 0.0, couples=school.couples(embedder, self.mixed, prompts), earlier=self.earlier,
         )  # fmt: skip
         texts = Texts(
             embedder, learns, school.library, school.tokenizer, batch=self.batch, prompts=prompts, kinds=self.kinds, letters=letters

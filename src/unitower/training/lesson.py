@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -32,6 +32,8 @@ from unitower.training.masters import Masters
 
 WEIGHTS = "weights.safetensors"
 SAID = "stage.json"
+MEMORY = "memory."
+"""Before the names of what a lesson remembers, in a state."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,20 @@ class Lesson(Protocol):
 
     def measure(self, item: Any, *, progress: float) -> Measured:
         """The loss of an item, with gradients; progress goes from 0 to 1 over the stage."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A lesson whose steps depend on what earlier ones saw, not on the weights alone."""
+
+    @property
+    def memory(self) -> Mapping[str, Tensor]:
+        """What the next step depends on, by name, on the CPU."""
+        ...
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from what `memory` was."""
         ...
 
 
@@ -108,7 +124,7 @@ def teach(
     """
     claim(out, said, resume=resume)
     masters = Masters(lesson.parameters, weight_decay=schedule.weight_decay, slow=schedule.slow, muon=schedule.muon)
-    first = _restored(out, masters)
+    first = _restored(out, masters, lesson)
     clock, size = time.perf_counter(), 0
     sums: dict[str, dict[str, Tensor]] = {"parts": {}, "right": {}}
     counts: dict[str, int] = defaultdict(int)
@@ -141,7 +157,8 @@ def teach(
                 sums, size, losses = {"parts": {}, "right": {}}, 0, []
                 counts.clear()
             if (step + 1) % schedule.save_every == 0 and not last:
-                write_state(out, masters.state, {"step": step + 1})
+                memory = lesson.memory if isinstance(lesson, Remembers) else {}
+                write_state(out, masters.state | {f"{MEMORY}{key}": value for key, value in memory.items()}, {"step": step + 1})
 
     with replacing(out / WEIGHTS) as part:
         save_file(masters.weights, part)
@@ -170,12 +187,15 @@ def claim(out: Path, said: Mapping[str, Any], *, resume: bool) -> None:
     write_json(out / SAID, said)
 
 
-def _restored(out: Path, masters: Masters) -> int:
-    """Put the state in `out` into the optimiser, forget metrics that were written after it; the step that comes next."""
+def _restored(out: Path, masters: Masters, lesson: Lesson) -> int:
+    """Put the state in `out` into the optimiser and the lesson, forget metrics that were written after it; the step that comes next."""
     if not (out / STATE / "run.json").exists():
         return 0
     step: int = json.loads((out / STATE / "run.json").read_text(encoding="utf-8"))["step"]
-    masters.restore(load_file(out / STATE / "tensors.safetensors"))
+    state = load_file(out / STATE / "tensors.safetensors")
+    masters.restore(state)
+    if isinstance(lesson, Remembers):
+        lesson.recall({key.removeprefix(MEMORY): value for key, value in state.items() if key.startswith(MEMORY)})
     kept = []
     for line in (out / METRICS).read_text(encoding="utf-8").splitlines() if (out / METRICS).exists() else []:
         try:
@@ -194,4 +214,4 @@ def on_stderr(told: Told) -> None:
     print(f"{told.phase} {told.step}/{told.steps}: loss {told.loss:.3f}{right}, {told.samples_per_s:,.0f}/s", file=sys.stderr, flush=True)
 
 
-__all__ = ["SAID", "WEIGHTS", "Lesson", "Measured", "Schedule", "claim", "on_stderr", "teach"]
+__all__ = ["SAID", "WEIGHTS", "Lesson", "Measured", "Remembers", "Schedule", "claim", "on_stderr", "teach"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -180,10 +180,22 @@ def gathered(pages: Sequence[Sequence[Run]], area: int) -> Standing:
     return Standing(tuple(numbers), np.array(of, np.int64), *pairs)
 
 
-def page_losses(codes: LetterCodes, standing: Standing, cells: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def where_too(keys: Sequence[str], there: Standing, count: int) -> Tensor:
+    """Where words stand on other pages of `count` cells: bool [keys, count]."""
+    number = {each: k for k, each in enumerate(keys)}
+    rows = np.array([number.get(each, len(keys)) for each in there.keys], np.int64)  # the last row: words that nobody asks for
+    found = torch.zeros(len(keys) + 1, count, dtype=torch.bool)
+    found[torch.from_numpy(rows[there.touched[:, 0]]), torch.from_numpy(there.touched[:, 1])] = True
+    return found[:-1]
+
+
+def page_losses(
+    codes: LetterCodes, standing: Standing, cells: Tensor, earlier: Iterable[tuple[Standing, Tensor]] = ()
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """How far cells are from the codes of what stands in them; losses, and shares that came out right.
 
-    cells  unit rows [all cells, width]
+    cells    unit rows [all cells, width]
+    earlier  cells of other pages, and what stands there: wrong answers for the words of these
 
     `words`: a run's own cells among all cells; others where the same word stands are neither right nor wrong. `cells`: a cell's own words
     among all words of the batch. `blanks`: the code of nothing among them, in cells where nothing stands. A word that stands in n places
@@ -207,8 +219,15 @@ def page_losses(codes: LetterCodes, standing: Standing, cells: Tensor) -> tuple[
         here[at[:, 0], at[:, 1]] = True
         here, of = here.to(device), of.to(device)
         logits = similar[of].masked_fill(stands[of] & ~here, -1e4)
-        parts["words"] = ((torch.logsumexp(logits, 1) - torch.logsumexp(logits.masked_fill(~here, -1e4), 1)) * share).sum()
-        right["words"] = (here.gather(1, logits.argmax(1, keepdim=True))[:, 0].float() * share).sum().detach()
+        all_, nearest = torch.logsumexp(logits, 1), logits.detach().amax(1)
+        for there, others in earlier:
+            beside = (table[:kinds].bfloat16() @ others.bfloat16().T).float() * SCALE
+            beside = beside.masked_fill(where_too(standing.keys, there, len(others)).to(device), -1e4)
+            all_ = torch.logaddexp(all_, torch.logsumexp(beside, 1)[of])
+            nearest = torch.maximum(nearest, beside.detach().amax(1)[of])
+        mine = logits.masked_fill(~here, -1e4)
+        parts["words"] = ((all_ - torch.logsumexp(mine, 1)) * share).sum()
+        right["words"] = ((mine.detach().amax(1) >= nearest).float() * share).sum()
 
         pairs = torch.unique(torch.stack([of.cpu()[at[:, 0]], at[:, 1]], 1), dim=0).to(device)
         mine, share = similar[pairs[:, 0], pairs[:, 1]], weights.to(device)[pairs[:, 0]]

@@ -5,13 +5,13 @@ query's token is nearest to those of the cells where the token stands, among the
 highest by tokens and by the dense vector; and that a page's dense vector is that of its text, which the text side gives.
 
 Where couples of texts are given, they and the pages are one pool: every query has to find its own among the pages and the texts. Taught
-apart, pages drown texts: one of 900 cells is always near.
+apart, pages drown texts: one of 900 cells is always near. Pages and texts of earlier steps may stand in that pool, too (earlier.py).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,8 @@ from torch.nn import functional as F
 from unitower.model.adapters import Route
 from unitower.model.embedder import Embedder
 from unitower.model.tower import BARE
-from unitower.training.lesson import Lesson, Measured
+from unitower.training.earlier import Earlier, Seen
+from unitower.training.lesson import Lesson, Measured, Remembers
 from unitower.training.letters import LetterCodes, Run, Standing, gathered, page_losses, runs_of
 from unitower.training.packed import Packed, TextVectors, late_scores, pack, text_vectors
 from unitower.training.reading import Pens, Reader, Sheets, Spelled, bag_of, character_loss, patches, pixels, spelled, token_loss
@@ -74,15 +75,17 @@ class Pages:
     characters  weight of what reading.py asks, characters and tokens; 0 leaves it out
     letters     codes that the token vectors of cells are to be near (letters.py); None leaves that out
     couples     gives the texts that stand in one pool with the pages; None: pages are alone
+    earlier     steps whose pages and texts stand in the pool of a later one
     """
 
     def __init__(
         self, embedder: Embedder, reader: Reader, learns: Mapping[str, Tensor], pens: Pens, tokenizer: Tokenizer, *,
         frame: str, prompts: tuple[str, str], characters: float = 1.0, letters: LetterCodes | None = None,
-        couples: Texts | None = None, route: Route = BARE,
+        couples: Texts | None = None, earlier: int = 0, route: Route = BARE,
     ) -> None:  # fmt: skip
         self.embedder, self.reader, self.parameters, self.pens, self.route = embedder, reader, dict(learns), pens, route
         self._tokenizer, self._characters, self._letters, self._couples = tokenizer, characters, letters, couples
+        self._earlier = Earlier(earlier)
         self._prompts = [tokenizer.encode(prompt).ids for prompt in prompts]
         ids = tokenizer.encode(frame).ids
         image = ids.index(embedder.config.image_token_id)
@@ -157,10 +160,10 @@ class Pages:
         before = len(self._before)
         on_cells = page_tokens[:, before : before + area].reshape(count * area, -1)
         scale = CELL_SCALE[0] + (CELL_SCALE[1] - CELL_SCALE[0]) * min(1.0, 2 * progress)
-        aligned, at_its_cell = alignment(asked, on_cells, item, scale)
+        aligned, at_its_cell = alignment(asked, on_cells, item, scale, self._earlier)
         beside = None if item.couples is None else text_vectors(self.embedder, item.couples.packed, self.route)
         pairs = item.couples.size if item.couples else 0
-        pool = Pool(page_tokens, page_dense, None if beside is None else beside[pairs:])
+        pool = Pool(page_tokens, page_dense, None if beside is None else beside[pairs:], self._earlier)
         late, dense = pool.scores(texts[:queries])
         text_dense = texts.dense[queries:].detach()  # the page learns from the text, not the text from the page
         alike = page_dense @ text_dense.T
@@ -179,7 +182,8 @@ class Pages:
             right["texts late"], right["texts dense"] = _first(late, own), _first(dense, own)
             loss = loss + parts["texts late"] + 0.5 * parts["texts dense"]
         if self._letters is not None and item.runs is not None:
-            spelt, met = page_losses(self._letters, item.runs, on_cells)
+            earlier = [(seen.runs, seen.on_cells) for seen in self._earlier if seen.runs is not None]
+            spelt, met = page_losses(self._letters, item.runs, on_cells, earlier)
             frame = torch.cat([page_tokens[:, :before], page_tokens[:, before + area :]], 1)
             spelt["frame"] = (1 - frame @ self._letters([""])[0].detach()).mean()  # what stands around the cells says nothing
             parts, right = parts | spelt, right | met
@@ -190,7 +194,17 @@ class Pages:
             words = self.embedder.decoder.embed_tokens.weight
             parts["tokens"], right["tokens"] = token_loss(cells.flatten(0, 1), item.sheets.bag, words, scale)
             loss = loss + self._characters * (parts["characters"] + parts["tokens"])
+        self._earlier.add(Seen(page_tokens, page_dense, range(before, before + area), item.sheets.bag, item.runs, pool.texts))
         return Measured(loss, count * area, parts=parts, right=right)
+
+    @property
+    def memory(self) -> dict[str, Tensor]:
+        """What a later step finds of those before it."""
+        return self._earlier.state
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from what `memory` was."""
+        self._earlier.restore(memory, self.embedder.device)
 
     def _seen(self, sheets: Sheets) -> tuple[Tensor, Tensor, Tensor]:
         """Cells of the vision tower [B, cells, hidden], dense vectors [B, hidden], token vectors of all tokens of a page [B, tokens, m]."""
@@ -210,18 +224,23 @@ class Pages:
 
 @dataclass(frozen=True)
 class Pool:
-    """What a query is to find its own in: pages, then texts."""
+    """What a query is to find its own in: pages, then texts, then those of earlier steps, which no query is for."""
 
     page_tokens: Tensor
     page_dense: Tensor
     texts: TextVectors | None = None
+    earlier: Iterable[Seen] = ()
 
     def scores(self, queries: TextVectors) -> tuple[Tensor, Tensor]:
-        """By tokens and by dense vectors: [queries, pages and texts]."""
+        """By tokens and by dense vectors: [queries, all that is in the pool]."""
         late, dense = [late_scores(queries.tokens, queries.real, self.page_tokens)], [queries.dense @ self.page_dense.T]
-        if self.texts is not None:
-            late.append(late_scores(queries.tokens, queries.real, self.texts.tokens, self.texts.real))
-            dense.append(queries.dense @ self.texts.dense.T)
+        for texts in (self.texts, *(seen.texts for seen in self.earlier)):
+            if texts is not None:
+                late.append(late_scores(queries.tokens, queries.real, texts.tokens, texts.real))
+                dense.append(queries.dense @ texts.dense.T)
+        for seen in self.earlier:
+            late.append(late_scores(queries.tokens, queries.real, seen.tokens))
+            dense.append(queries.dense @ seen.dense.T)
         return torch.cat(late, 1), torch.cat(dense, 1)
 
 
@@ -233,39 +252,44 @@ def page_positions(start: int, rows: int, columns: int, after: int) -> Tensor:
     return torch.cat([torch.arange(start).expand(3, -1), cells, behind.expand(3, -1)], dim=1)
 
 
-def alignment(asked: Tensor, cells: Tensor, batch: PageBatch, scale: float) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of a token's own cells among all cells of the batch, and the share whose nearest cell is one of them.
+def alignment(asked: Tensor, cells: Tensor, batch: PageBatch, scale: float, earlier: Iterable[Seen] = ()) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of a token's own cells among all cells of the batch and of earlier ones, and the share whose nearest cell is its own.
 
-    asked  [queries, tokens, m]; cells [all cells, m]
+    asked  [queries, tokens, m]; cells [all cells of the batch, m]
 
     Other cells where the same token stands are neither right nor wrong. A token that is asked for often counts less: one over the root of
     how often, so that "the" does not rule the batch.
     """
-    device, count = cells.device, len(cells)
     if not len(batch.placed):
         return cells.sum() * 0, cells.new_ones(())
+    device, count = cells.device, len(cells)
     query, place, ids = batch.placed.T
-    tokens = asked[torch.from_numpy(query).to(device), torch.from_numpy(place).to(device)]
-    similar = (tokens.bfloat16() @ cells.bfloat16().T).float()
-
+    tokens = asked[torch.from_numpy(query).to(device), torch.from_numpy(place).to(device)].bfloat16()
     kinds, kind, often = np.unique(ids, return_inverse=True, return_counts=True)
-    stands = np.zeros((len(kinds), count), bool)
-    found = np.searchsorted(kinds, batch.sheets.bag[:, 0]).clip(max=len(kinds) - 1)
-    known = kinds[found] == batch.sheets.bag[:, 0]
-    stands[found[known], batch.sheets.bag[known, 1]] = True
-    here = torch.zeros(len(ids), count, dtype=torch.bool)
-    here[torch.from_numpy(batch.at[:, 0]), torch.from_numpy(batch.at[:, 1])] = True
-    here = here.to(device)
-    elsewhere = torch.from_numpy(stands[kind]).to(device) & ~here
     weight = torch.from_numpy((1 / np.sqrt(often))[kind]).float().to(device)
     weight = weight / weight.sum()
 
-    logits = (similar * scale).masked_fill(elsewhere, -1e4)
-    loss = torch.logsumexp(logits, -1) - torch.logsumexp(logits.masked_fill(~here, -1e4), -1)
-    with torch.no_grad():
-        nearest = logits.argmax(-1, keepdim=True)
-        right = here.gather(1, nearest)[:, 0].float()
-    return (loss * weight).sum(), (right * weight).sum()
+    def stands(bag: npt.NDArray[np.int64], count: int) -> Tensor:
+        """Where the tokens stand among so many cells: bool [placed, cells]."""
+        there = np.zeros((len(kinds), count), bool)
+        found = np.searchsorted(kinds, bag[:, 0]).clip(max=len(kinds) - 1)
+        known = kinds[found] == bag[:, 0]
+        there[found[known], bag[known, 1]] = True
+        return torch.from_numpy(there[kind])
+
+    here = torch.zeros(len(ids), count, dtype=torch.bool)
+    here[torch.from_numpy(batch.at[:, 0]), torch.from_numpy(batch.at[:, 1])] = True
+    elsewhere, here = (stands(batch.sheets.bag, count) & ~here).to(device), here.to(device)
+    logits = ((tokens @ cells.bfloat16().T).float() * scale).masked_fill(elsewhere, -1e4)
+    mine = logits.masked_fill(~here, -1e4)
+    all_, nearest = torch.logsumexp(logits, -1), logits.detach().amax(-1)
+    for seen in earlier:
+        others = seen.on_cells
+        beside = ((tokens @ others.bfloat16().T).float() * scale).masked_fill(stands(seen.bag, len(others)).to(device), -1e4)
+        all_ = torch.logaddexp(all_, torch.logsumexp(beside, -1))
+        nearest = torch.maximum(nearest, beside.detach().amax(-1))
+    right = (mine.detach().amax(-1) >= nearest).float()
+    return ((all_ - torch.logsumexp(mine, -1)) * weight).sum(), (right * weight).sum()
 
 
 def _first(scores: Tensor, own: Tensor) -> Tensor:
@@ -292,6 +316,17 @@ class Together:
 
     def make(self, rng: random.Random, index: int) -> dict[str, object]:
         return {name: part.lesson.make(rng, index) for name, part in self.parts.items() if index % part.every == 0}
+
+    @property
+    def memory(self) -> dict[str, Tensor]:
+        """Of the parts that have one, by their names."""
+        remembering = {name: part.lesson for name, part in self.parts.items() if isinstance(part.lesson, Remembers)}
+        return {f"{name}.{key}": value for name, lesson in remembering.items() for key, value in lesson.memory.items()}
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        for name, part in self.parts.items():
+            if isinstance(part.lesson, Remembers):
+                part.lesson.recall({key.removeprefix(f"{name}."): value for key, value in memory.items() if key.startswith(f"{name}.")})
 
     def measure(self, item: Mapping[str, object], *, progress: float) -> Measured:
         measured = {name: self.parts[name].lesson.measure(each, progress=progress) for name, each in item.items()}
