@@ -92,10 +92,19 @@ def test_words_of_an_enlarged_page_stand_where_they_are_drawn(fonts: tuple[quick
     assert np.mean(contrasts) > 0.85
 
 
-@pytest.mark.parametrize("enlarged", [0.9, 4.5, float("nan")])
-def test_a_factor_that_does_not_enlarge_is_refused(fonts: tuple[quick.Font, ...], enlarged: float) -> None:
-    with pytest.raises(ValueError, match=f"enlarged is {enlarged}"):
-        quick.page(random.Random(0), (336, 224), texts=TEXTS, fonts=fonts, enlarged=enlarged)
+@pytest.mark.parametrize("factor", [0.9, 4.5, float("nan")])
+@pytest.mark.parametrize("name", ["enlarged", "larger"])
+def test_a_factor_that_does_not_enlarge_is_refused(fonts: tuple[quick.Font, ...], name: str, factor: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} is {factor}"):
+        quick.page(random.Random(0), (336, 224), texts=TEXTS, fonts=fonts, **{name: factor})
+
+
+def test_letters_are_so_many_times_as_large(fonts: tuple[quick.Font, ...]) -> None:
+    plain, large = (
+        [quick.page(random.Random(seed), (560, 448), texts=TEXTS, fonts=fonts, larger=larger).words[0].size for seed in range(8)]
+        for larger in (1.0, 1.5)
+    )
+    assert large == pytest.approx([1.5 * size for size in plain], rel=0.12)  # a pen has whole pixels
 
 
 def test_pages_of_every_mixture_keep_within_the_page(fonts: tuple[quick.Font, ...]) -> None:

@@ -164,7 +164,8 @@ def token_loss(cells: Tensor, bag: npt.NDArray[np.int64], words: Tensor, scale: 
 class Pens:
     """Draws pages for lessons: texts, fonts, shapes.
 
-    magnify  of the tower that learns (`ImageRules`): more than half of the pages are drawn smaller and enlarged by about that factor
+    magnify  of the tower that learns (`ImageRules`): more than half of the pages are drawn smaller and enlarged by about that factor, the
+             letters of the others are larger by it
     """
 
     def __init__(
@@ -181,7 +182,8 @@ class Pens:
         size = (shape.columns * CELL_PX, shape.rows * CELL_PX)
         by = self.magnify - 1
         enlarged = 1 + rng.uniform(0.4 * by, 1.4 * by) if by and rng.random() < ENLARGED else 1.0
-        return page(rng, size, texts=self.texts, fonts=self.fonts, ease=ease, enlarged=enlarged)
+        larger = self.magnify if enlarged == 1 else 1.0
+        return page(rng, size, texts=self.texts, fonts=self.fonts, ease=ease, enlarged=enlarged, larger=larger)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ class Author:
     """Fills a sheet: the fonts and sizes of one page, and text that goes on from block to block."""
 
     def __init__(
-        self, rng: random.Random, sheet: Sheet, texts: Mapping[str, Sequence[str]], fonts: Sequence[Font], *, language: str, ease: float
-    ) -> None:
+        self, rng: random.Random, sheet: Sheet, texts: Mapping[str, Sequence[str]], fonts: Sequence[Font], *, language: str, ease: float,
+        larger: float = 1.0,
+    ) -> None:  # fmt: skip
         self.rng, self.sheet, self.language = rng, sheet, language
         self._texts = texts
         able = [font for font in fonts if WRITES[language] in font.scripts]
@@ -46,6 +47,7 @@ class Author:
             self.size = rng.uniform(*EASY_SIZES)
         if sheet.width < 400:
             self.size = min(self.size, 20.0)
+        self.size *= larger
         self.leading = rng.uniform(1.12, 1.6)
         self._words: list[str] = []
         self._pens: dict[tuple[Font, int], Pen] = {}

@@ -29,7 +29,7 @@ MIXTURES: tuple[tuple[float, tuple[tuple[Block, float], ...]], ...] = (
 """Shares of pages, and of the blocks on them: running text above all, as in real documents."""
 
 SHARES = {
-    "en": 34, "de": 11, "fr": 11, "es": 11, "ru": 11, "it": 4, "pt": 4, "nl": 3, "pl": 3, "cs": 2, "sv": 2, "hu": 1, "el": 1, "uk": 1,
+    "en": 34, "de": 11, "fr": 11, "es": 11, "ru": 16, "it": 4, "pt": 4, "nl": 3, "pl": 3, "cs": 2, "sv": 2, "hu": 1, "el": 1, "uk": 1,
     "da": 0.5, "fi": 0.5, "ro": 0.5, "tr": 0.5,
 }  # fmt: skip
 """Languages and their shares of the pages, where there are text and fonts for them."""
@@ -66,6 +66,7 @@ def page(
     language: str | None = None,
     ease: float = 0.0,
     enlarged: float = 1.0,
+    larger: float = 1.0,
 ) -> QuickPage:
     """A page drawn by chance, the same for the same generator, texts and fonts.
 
@@ -74,14 +75,16 @@ def page(
     language  None: drawn by `SHARES` from those that there are texts and fonts for
     ease      from 1 (common fonts, middling sizes, clean) to 0 (everything)
     enlarged  it is drawn so many times smaller and the picture enlarged, as small ones are for a tower (`ImageRules.magnify`); 1 to 4
+    larger    its letters are so many times as large as usual, as on a large picture; 1 to 4
 
-    ValueError if the size or the factor is none, or no language can be written.
+    ValueError if the size or a factor is none, or no language can be written.
     """
     width, height = size
     if width < CELL_PX or height < CELL_PX or width % CELL_PX or height % CELL_PX:
         raise ValueError(f"{width} x {height} px is no size for a page here: both sides are multiples of {CELL_PX} pixels.")
-    if not 1 <= enlarged <= 4:
-        raise ValueError(f"enlarged is {enlarged}; give a factor from 1 to 4.")
+    for name, factor in (("enlarged", enlarged), ("larger", larger)):
+        if not 1 <= factor <= 4:
+            raise ValueError(f"{name} is {factor}; give a factor from 1 to 4.")
     able = [code for code in languages(fonts) if texts.get(code)]
     if language is None and able:
         language = rng.choices(able, [SHARES[code] for code in able])[0]
@@ -89,7 +92,7 @@ def page(
         raise ValueError(f"there are no texts, or no fonts, for {language or 'any language of ' + ', '.join(WRITES)}.")
     drawn = (round(width / enlarged), round(height / enlarged))
     sheet = Sheet(*drawn, scale=rng.choice((2, 2, 3)))  # three times for finer places, twice for speed
-    author = Author(rng, sheet, texts, fonts, language=language, ease=ease)
+    author = Author(rng, sheet, texts, fonts, language=language, ease=ease, larger=larger)
     _fill(author)
     image = picture(rng, sheet.ink, drawn, sheet.shaded, ease=ease)
     if drawn != size:
