@@ -136,6 +136,17 @@ def test_the_loss_of_words_is_a_cross_entropy_weighted_by_root_and_length() -> N
     assert float(parts["words"].detach()) == pytest.approx(float(by_hand.detach()), abs=0.1)  # products in bfloat16
 
 
+def test_words_are_told_from_cells_of_earlier_pages_where_they_do_not_stand() -> None:
+    torch.manual_seed(0)
+    codes = LetterCodes(32)
+    here, there = gathered([[Run("^rent$", (0,), (0,))]], 2), gathered([[Run("^rent$", (0,), (0,)), Run("^bread$", (1,), (1,))]], 2)
+    cells, others = (F.normalize(torch.randn(2, 32), dim=-1) for _ in range(2))
+    parts, _ = page_losses(codes, here, cells, [(there, others)])
+    logits = 25 * codes(["^rent$"])[0] @ torch.cat([cells, others]).T
+    wanted = torch.logsumexp(logits[[0, 1, 3]], 0) - logits[0]  # the third cell says "rent", too
+    assert float(parts["words"].detach()) == pytest.approx(float(wanted.detach()), abs=0.1)  # products in bfloat16
+
+
 def test_pages_without_letters_have_no_loss_of_words() -> None:
     codes, _ = pages()
     parts, _ = page_losses(codes, gathered([[], []], 4), F.normalize(torch.randn(8, 64), dim=1))

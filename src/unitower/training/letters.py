@@ -180,8 +180,8 @@ def gathered(pages: Sequence[Sequence[Run]], area: int) -> Standing:
     return Standing(tuple(numbers), np.array(of, np.int64), *pairs)
 
 
-def where_too(keys: Sequence[str], there: Standing, count: int) -> Tensor:
-    """Where words stand on other pages of `count` cells: bool [keys, count]."""
+def where(keys: Sequence[str], there: Standing, count: int) -> Tensor:
+    """Where words stand on pages of `count` cells in all: bool [keys, count]."""
     number = {each: k for k, each in enumerate(keys)}
     rows = np.array([number.get(each, len(keys)) for each in there.keys], np.int64)  # the last row: words that nobody asks for
     found = torch.zeros(len(keys) + 1, count, dtype=torch.bool)
@@ -204,9 +204,7 @@ def page_losses(
     device, count, kinds = cells.device, len(cells), len(standing.keys)
     table = codes([*standing.keys, ""])
     similar = (table.bfloat16() @ cells.bfloat16().T).float() * SCALE  # [keys and nothing, cells]
-    stands = torch.zeros(kinds + 1, count, dtype=torch.bool)
-    stands[torch.from_numpy(standing.touched[:, 0]), torch.from_numpy(standing.touched[:, 1])] = True
-    stands = stands.to(device)
+    stands = where([*standing.keys, ""], standing, count).to(device)
     weights = torch.tensor([importance(each) for each in standing.keys])
     parts = {name: cells.sum() * 0 for name in ("words", "cells", "blanks")}
     right = {name: cells.new_ones(()) for name in ("words", "cells")}
@@ -222,7 +220,7 @@ def page_losses(
         all_, nearest = torch.logsumexp(logits, 1), logits.detach().amax(1)
         for there, others in earlier:
             beside = (table[:kinds].bfloat16() @ others.bfloat16().T).float() * SCALE
-            beside = beside.masked_fill(where_too(standing.keys, there, len(others)).to(device), -1e4)
+            beside = beside.masked_fill(where(standing.keys, there, len(others)).to(device), -1e4)
             all_ = torch.logaddexp(all_, torch.logsumexp(beside, 1)[of])
             nearest = torch.maximum(nearest, beside.detach().amax(1)[of])
         mine = logits.masked_fill(~here, -1e4)
