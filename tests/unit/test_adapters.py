@@ -187,3 +187,17 @@ def test_float64_is_not_sent_where_it_cannot_be_multiplied() -> None:
     x, weight = torch.randn(3, 8, dtype=torch.float64), torch.randn(5, 8, dtype=torch.float64)
     with torch.no_grad():
         assert torch.equal(linear(x, weight), F.linear(x, weight))
+
+
+@pytest.mark.parametrize("rank", [1, 3, 9])
+def test_an_adapter_begins_as_near_to_other_weights_as_its_rank_allows(rank: int) -> None:
+    torch.manual_seed(rank)
+    made = layer(6, [5, 8], ranks=(rank, 2))
+    wanted = made.weight.detach() + torch.randn(13, 6)
+    other = made.delta("b").detach().clone()
+    made.begin_adapter("a", wanted)
+    left = (made.weight + made.delta("a") - wanted).detach()
+    for rows in (slice(0, 5), slice(5, 13)):  # what no matrix of that rank comes nearer than (Eckart and Young 1936)
+        beyond = torch.linalg.svdvals(wanted[rows] - made.weight[rows].detach())[rank:]
+        assert float(left[rows].norm()) == pytest.approx(float(beyond.norm()), abs=1e-4)
+    assert torch.equal(made.delta("b"), other)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -233,6 +235,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_half_of_a_new_one(folder:
     with pytest.raises(OSError, match="No space left"):
         write_checkpoint(tower, folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
+def test_whoever_may_read_the_configuration_may_read_the_weights(tmp_path: Path) -> None:
+    write_checkpoint(read_checkpoint(TINY), tmp_path)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()}
+    assert set(modes) >= {"config.json", "model.safetensors", "adapter_model.safetensors"}
+    assert len(set(modes.values())) == 1
 
 
 def test_a_tower_of_float32_says_so_in_its_configuration(tmp_path: Path) -> None:

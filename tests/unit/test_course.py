@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -153,6 +154,22 @@ def test_the_tokenizer_is_of_the_released_layout_and_knows_small_letters_only(wh
     assert tokenizer.decode(tokenizer.encode("Füße, 東京 – 1,234 €").ids) == "füße, 東京 – 1,234 €"
     rules = Processor.read(whole / "checkpoint", SMALL)
     assert rules is not None
+
+
+def test_an_adapter_may_begin_as_the_way_to_what_an_earlier_stage_taught(whole: Path, tmp_path: Path) -> None:
+    plan = course()
+    shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "code")
+    (stage,) = (stage for stage in plan.stages if stage.name == "code")
+    stage = replace(stage, schedule=replace(stage.schedule, steps=1, lr=0.0, warmup=0))  # type: ignore[attr-defined,call-arg]
+    run_course(replace(plan, stages=(*(s for s in plan.stages if s.name != "code"), stage)), tmp_path / "run", only="code", resume=True)
+    adapter, before, now = (load_file(tmp_path / "run" / name / "weights.safetensors") for name in ("code", "text", "pages"))
+    name = "decoder.blocks.0.mlp.down"
+    away = before[f"{name}.weight"].float() - now[f"{name}.weight"].float()
+    reached = adapter[f"{name}.lora_B.code"].float() @ adapter[f"{name}.lora_A.code"].float()
+    beyond = torch.linalg.svdvals(away)[plan.lora.r :].norm()
+    assert float((reached - away).norm()) == pytest.approx(float(beyond), rel=0.02)
+    assert float(beyond) < 0.99 * float(away.norm())
 
 
 def test_a_stage_that_is_done_is_passed_over_and_other_settings_are_refused(whole: Path) -> None:
@@ -452,11 +469,37 @@ def test_batches_after_the_teacher_are_of_different_texts_mostly_sentences(token
     batches = [lesson.make(random.Random(seed), 0) for seed in range(60)]
     assert all(len(set(batch.taught)) == batch.size == len(batch.packed.lengths) for batch in batches)
     drawn = np.concatenate([batch.taught for batch in batches])
-    assert 0.7 < (drawn % 2).mean() < 0.9
+    assert 0.75 < (drawn % 2).mean() < 0.95  # those beside their nearest ones are all sentences
     query, passage = (tuple(tokenizer.encode(prompt).ids[:1]) for prompt in ("Query:", "Passage:"))
     starts = [batch.packed.ids[first] for batch in batches for first in np.cumsum([0, *batch.packed.lengths[:-1]])]
     assert 0.5 < np.mean([start == query[0] for start in starts]) < 0.7
     assert set(starts) == {query[0], passage[0]}
+
+
+def test_sentences_to_compare_are_families_or_near_ones_or_any() -> None:
+    families = [tuple(f"{thing} {change}" for change in ("was kept", "was not kept", "was thrown away")) for thing in THINGS]
+    near = [
+        f"{word} is what stands here, {thing} and all"
+        for thing in THINGS
+        for word in ("that", "this", "one", "it", "all", "more", "less", "none")
+    ]
+    texts = [*near, *(text for family in families for text in family)]
+    angles = np.repeat(np.arange(16) * 0.3, 8) + np.tile(np.arange(8) * 0.01, 16)  # groups of eight, far from each other
+    vectors = np.concatenate([np.stack([np.cos(angles), np.sin(angles)], 1), np.ones((48, 2))]).astype(np.float16)
+    library = Library(Corpus(families=families), Taught(rows={text: i for i, text in enumerate(texts)}, vectors=vectors))
+    kinds = {"families": 0, "near": 0, "any": 0}
+    for seed in range(100):
+        drawn = library.to_compare(random.Random(seed), 24)
+        assert len(set(drawn)) == len(drawn) <= 24
+        things = [text.split()[-3 if "stands" in text else 0] for text in drawn]
+        whole = {thing: things.count(thing) for thing in things}
+        sentences = sum("stands" in text for text in drawn)
+        kind = "families" if not sentences else "near" if sentences == 24 and set(whole.values()) <= {8, 16, 24} else "any"
+        assert kind != "families" or set(whole.values()) == {3}
+        kinds[kind] += 1
+    assert 25 < kinds["families"] < 55
+    assert 20 < kinds["near"] < 50
+    assert kinds["any"] > 10
 
 
 def test_likeness_is_nothing_for_the_teacher_s_own_vectors() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from unitower.data._corpus import Corpus, Places, gathered
+from unitower.data._corpus.families import Sense, families, replaced, stands
 from unitower.data._split import kept_to_test
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -54,7 +55,11 @@ def places(tmp_path: Path) -> Places:
         "goat\n    n 1: any of numerous agile ruminants [syn: {goat}, {caprine\n         animal}]\n"
         '    2: a victim of ridicule; "the goat of many jokes in the village"\n'
     )
-    write_dictionary(dictionaries / "wn", {"00-database-info": "about", "goat": gloss})
+    delay = (
+        'delay\n    v 1: cause to be slowed down; "Traffic was delayed by\n         the bad weather" [syn: {delay}, {hold\n'
+        '         up}] [ant: {hurry}]\n    2: act later than planned; "do not delay your application"\n'
+    )
+    write_dictionary(dictionaries / "wn", {"00-database-info": "about", "goat": gloss, "delay": delay})
     bridge = "bridge /brɪdʒ/\nBrücke <fem>, Steg\n"
     write_dictionary(dictionaries / "freedict-eng-deu", {"00-database-alphabet": "abc", "bridge": bridge})
     fortunes.mkdir()
@@ -73,7 +78,16 @@ def test_the_corpus_has_what_the_places_have(places: Places) -> None:
     assert "the goat of many jokes in the village" in corpus.texts["en"]
     assert not any("menu" in text or text == "short" for text in corpus.texts["en"])
     assert ("de", "Click where the table should stand.", "Klicken Sie dorthin, wo die Tabelle stehen soll.") in corpus.parallel
-    assert set(corpus.glosses) == {("goat", "any of numerous agile ruminants"), ("goat", "a victim of ridicule")}
+    assert set(corpus.glosses) == {
+        ("goat", "any of numerous agile ruminants"), ("goat", "a victim of ridicule"),
+        ("delay", "cause to be slowed down"), ("delay", "act later than planned"),
+    }  # fmt: skip
+    families = {family[0]: family for family in corpus.families}
+    assert set(families) == {"Traffic was delayed by the bad weather", "do not delay your application"}
+    assert families["Traffic was delayed by the bad weather"] == (
+        "Traffic was delayed by the bad weather", "Traffic was holded up by the bad weather", "Traffic was hurried by the bad weather",
+        "do not delay your application",
+    )  # fmt: skip
     assert set(corpus.words) == {("de", "bridge", "Brücke"), ("de", "bridge", "Steg")}
     titles = {(language, title) for language, title, _ in corpus.titled}
     assert titles == {("en", "Table of Contents"), ("de", "Inhaltsverzeichnis")} | {
@@ -102,3 +116,25 @@ def test_a_machine_without_any_of_it_gives_an_empty_corpus(tmp_path: Path) -> No
 
 def test_one_name_in_ten_is_kept() -> None:
     assert 0.08 < sum(kept_to_test(f"name {i}") for i in range(4000)) / 4000 < 0.12  # 26 of 256
+
+
+def test_a_family_has_the_word_changed_and_other_changes_where_there_is_room() -> None:
+    sense = Sense(word="goat", means="an agile animal", synonyms=("caprine",), examples=("The goat was seen in two gardens", "a goat"))
+    (family,) = families([sense])
+    example, meant, *rest = family
+    assert (example, meant) == ("The goat was seen in two gardens", "The caprine was seen in two gardens")
+    assert len(set(family)) == 4
+    words = set(example.split())
+    for other in rest:
+        assert other == "an agile animal" or set(other.split()) <= {*words, "not"}
+    assert families([sense]) == families([sense])
+
+
+@pytest.mark.parametrize("example", ["Goatherds have it", "the goats' gate", "an animal of four legs"])
+def test_a_word_stands_where_letters_do_not_go_on(example: str) -> None:
+    assert (stands("goat", example) is not None) == (example == "the goats' gate")
+    assert replaced(example, "goat", "sheep") == example.replace("goats", "sheeps")
+
+
+def test_a_sense_that_nothing_can_be_said_of_has_no_family() -> None:
+    assert not families([Sense(word="goat", means="an animal", examples=("The goat was seen in two gardens",))])

@@ -157,10 +157,10 @@ def test_pages_without_letters_have_no_loss_of_words() -> None:
 def test_a_query_says_its_words_and_a_passage_those_before_them_too() -> None:
     torch.manual_seed(0)
     codes = LetterCodes(64)
-    keys = [["", "^rent$", "", "^br", "^bridge$"], ["", "^rent$", "", "^br", "^bridge$"]]
-    nothing, rent, begun, bridge = codes(["", "^rent$", "^br", "^bridge$"]).detach()
-    query = torch.stack([nothing, rent, nothing, begun, bridge])
-    passage = F.normalize(torch.stack([nothing, rent, nothing, begun + BEHIND[1] * rent, bridge + BEHIND[1] * rent]), dim=1)
+    keys = [["", "^rent$", "^br", "^bridg", "^bridge$"]] * 2
+    nothing, rent, short, long, bridge = codes(["", "^rent$", "^br", "^bridg", "^bridge$"]).detach()
+    query = torch.stack([nothing, rent, nothing, long, bridge])  # a short beginning says nothing yet
+    passage = F.normalize(torch.stack([nothing, rent, *(each + BEHIND[1] * rent for each in (short, long, bridge))]), dim=1)
     parts, right = text_losses(codes, keys, [False, True], torch.stack([query, passage]))
     assert float(parts["letters"]) == pytest.approx(0, abs=1e-5)
     assert float(right["named"]) == 1

@@ -52,6 +52,18 @@ class AdaptedLinear(nn.Module):
         self.lora_B[name] = nn.Parameter(torch.zeros(rows, r, device=device, dtype=torch.float32))
         self.lora[name] = lora
 
+    @torch.no_grad()
+    def begin_adapter(self, name: str, wanted: Tensor) -> None:
+        """Let an adapter begin where it takes W nearest to other weights: of each projection the strongest singular directions."""
+        rank, scale = self.lora[name].r, self.lora[name].scale
+        differences = torch.split(wanted.to(self.weight.device).float() - self.weight.float(), list(self.out_features))
+        shrinking, growing = self.lora_A[name].chunk(len(self.out_features)), self.lora_B[name].split(self.out_features)
+        for a, b, difference in zip(shrinking, growing, differences, strict=True):
+            left, strength, right = torch.linalg.svd(difference, full_matrices=False)
+            root = (strength[:rank] / scale).sqrt()
+            a.zero_()[: len(root)] = root[:, None] * right[:rank]
+            b.zero_()[:, : len(root)] = left[:, :rank] * root
+
     def remove_adapter(self, name: str) -> None:
         del self.lora_A[name], self.lora_B[name], self.lora[name]
 

@@ -359,7 +359,10 @@ def sharded(tensors: Mapping[str, Tensor], shard_bytes: int) -> list[dict[str, T
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     with replacing(path) as part:
+        part.touch()
+        mode = part.stat().st_mode
         save_file(tensors, part, metadata={"format": "pt"})
+        part.chmod(mode)  # safetensors makes a file that its owner alone may read
 
 
 def write_json(path: Path, value: object) -> None:

@@ -62,7 +62,7 @@ def recipe() -> Course:
                 characters=70_000_000,  # running text, a quarter of it English; code and words come on top
                 max_pixels=1_204_224, magnify=1.25,  # letters of 12 px are read as of 15: docs/nano-log.md
             ),
-            TeacherStage(most=40_000),  # of each kind; 174,000 texts took 20 minutes of one core
+            TeacherStage(most=40_000),  # of each kind; some 214,000 texts, of which 174,000 took 20 minutes of one core
             ReadingStage(
                 # 13 million cells; 2.5 million came to 60 % of the characters by AdamW
                 schedule=Schedule(steps=12_000, lr=1.2e-3, last=0.01, muon=True, falling=0.45),
@@ -94,7 +94,8 @@ def recipe() -> Course:
                 begun=("spelling", "text", "meeting"),
                 shapes=PAGES,
                 schedule=Schedule(
-                    steps=6_000, lr=8e-4, last=0.01, muon=True, falling=0.6, slow={"vision.merger.outer.": 0.3},
+                    steps=6_000, lr=8e-4, last=0.01, muon=True, falling=0.6,
+                    slow={"vision.merger.outer.": 0.3, "letters.": 0.2},  # the text side comes no nearer to codes that move
                 ),
                 batch=48, text_every=1, text_weight=3.0, mixed=24, earlier=4,
             ),
@@ -104,10 +105,14 @@ def recipe() -> Course:
                 kinds={"parallel": 20, "summaries": 12, "titles": 20, "keywords": 30, "glosses": 10, "words": 4},
             ),
             AdapterStage(
-                name="text-matching", schedule=Schedule(steps=400, lr=1e-3, warmup=20), symmetric=True,
-                kinds={"parallel": 60, "glosses": 10, "keywords": 10},
+                # from what the text side was before it met the pages, and after the teacher in three batches of four
+                name="text-matching", schedule=Schedule(steps=2_000, lr=2e-3, warmup=20, falling=0.6), symmetric=True, begun="text",
+                kinds={"parallel": 60, "glosses": 10, "keywords": 10, "teacher": 240},
             ),
-            AdapterStage(name="code", schedule=Schedule(steps=400, lr=1e-3, warmup=20), kinds={"functions": 100}),
+            AdapterStage(
+                name="code", schedule=Schedule(steps=400, lr=2e-3, warmup=20, falling=0.6), begun="text",
+                kinds={"functions": 88, "teacher": 12},
+            ),
             CheckpointStage(fusion={"text": 1.0, "multi": 0.02}),  # docs/nano-log.md: at .1 pages with words lose what code gains
         ),
     )  # fmt: skip

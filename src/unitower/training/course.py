@@ -30,7 +30,7 @@ from unitower.data._split import kept_to_test
 from unitower.encode.processor import IMAGE_PROMPT
 from unitower.encode.tasks import tasks_of
 from unitower.errors import UnitowerError
-from unitower.model.adapters import Route
+from unitower.model.adapters import AdaptedLinear, Route
 from unitower.model.checkpoint import write_checkpoint, write_json
 from unitower.model.config import LoraConfig, ModelConfig
 from unitower.model.embedder import Embedder
@@ -381,6 +381,7 @@ class PagesStage(Stage):
 class AdapterStage(Stage):
     """The adapter of a task learns on the frozen tower; name is the task's. pages_every 0: texts alone.
 
+    begun  the stage to whose weights the adapter takes the tower at first, as near as its rank allows; "" for none: it begins as nothing
     mixed  couples of texts that stand in one pool with the pages; 0 for none
     """
 
@@ -389,6 +390,7 @@ class AdapterStage(Stage):
     kinds: Mapping[str, float]
     batch: int = 96
     symmetric: bool = False
+    begun: str = ""
     pages_every: int = 0
     mixed: int = 0
     shapes: tuple[Shape, ...] = SHAPES
@@ -398,6 +400,10 @@ class AdapterStage(Stage):
         embedder, reader, _ = school.tower(*TAUGHT_IN)
         torch.manual_seed(school.seed)
         embedder.add_adapter(self.name, school.course.lora)
+        wanted = load_file(school.out / self.begun / WEIGHTS) if self.begun else {}
+        for name, layer in embedder.named_modules():
+            if isinstance(layer, AdaptedLinear) and f"{name}.weight" in wanted:
+                layer.begin_adapter(self.name, wanted[f"{name}.weight"])
         learns = {name: parameter for name, parameter in embedder.named_parameters() if name.endswith(f".{self.name}")}
         embedder.requires_grad_(False)
         route, prompts = ((self.name, 0, -1),), school.prompts(self.name)

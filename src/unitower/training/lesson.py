@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from unitower.errors import UnitowerError
-from unitower.model.checkpoint import replacing, write_json
+from unitower.model.checkpoint import replacing, write_json, write_tensors
 from unitower.training.curve import write_curve
 from unitower.training.feed import feed
 from unitower.training.loop import METRICS, STATE, Told, append, hash_of, write_state
@@ -160,8 +160,7 @@ def teach(
                 memory = lesson.memory if isinstance(lesson, Remembers) else {}
                 write_state(out, masters.state | {f"{MEMORY}{key}": value for key, value in memory.items()}, {"step": step + 1})
 
-    with replacing(out / WEIGHTS) as part:
-        save_file(masters.weights, part)
+    write_tensors(out / WEIGHTS, masters.weights)
     write_curve(out / METRICS, out / "curve.html", title=name)
     shutil.rmtree(out / STATE, ignore_errors=True)
     return out

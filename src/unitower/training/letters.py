@@ -42,6 +42,10 @@ SCALE = 25.0
 BEHIND = (1.0, 0.6, 0.45, 0.3)
 """In a passage a token also says the words before it, at these weights: as a cell does, in which several words stand."""
 
+QUIET = 4
+"""A token of a query that has come no further than so many letters into a word says nothing yet. Its beginning stands in every second page,
+and MaxSim counts it as much as a whole word: docs/nano-log.md has what that costs."""
+
 SHORT = {1: 0.2, 2: 0.4, 3: 0.7}
 """Weights of words of so few letters: they stand everywhere."""
 
@@ -62,6 +66,15 @@ def key(run: str, *, ended: bool = True) -> str:
     ('^debian$', '^deb')
     """
     return f"^{folded(run)}{'$' if ended else ''}"
+
+
+def begins(each: str) -> bool:
+    """Whether a key is the beginning of a word, too short to say in a query (QUIET).
+
+    >>> begins("^deb"), begins("^debi"), begins("^debia"), begins("^of$"), begins("")
+    (True, True, False, False, False)
+    """
+    return bool(each) and not each.endswith("$") and len(each) - 1 <= QUIET
 
 
 @dataclass(frozen=True)
@@ -247,7 +260,7 @@ def text_losses(
     """How far the tokens of texts are from the codes of what they have said; the codes get no gradient.
 
     keys     of each text, of each token
-    passage  whether it is one: its tokens say the words before them, too (BEHIND)
+    passage  whether it is one: its tokens say the words before them, too (BEHIND); those of a query say no short beginnings (QUIET)
     tokens   unit rows [texts, longest, width]
 
     `letters` is one minus the cosine; `named` the cross-entropy of a query's tokens among all that the batch says.
@@ -257,13 +270,15 @@ def text_losses(
     number = {each: k for k, each in enumerate(known)}
     with torch.no_grad():
         table = codes(known)
-    said = torch.full((count, longest), number[""])
+    said, asked = torch.full((count, longest), number[""]), torch.zeros(count, longest, dtype=torch.bool)
     share, mix = torch.zeros(count, longest), torch.zeros(count * longest, len(known))
     for row, some in enumerate(keys):
         done: list[int] = []
         for column, each in enumerate(some[:longest]):
-            said[row, column], share[row, column] = number[each], 1.0 if len(each) > 3 else 0.3
-            mix[row * longest + column, number[each]] = BEHIND[0]
+            quiet, asked[row, column] = not passage[row] and begins(each), bool(each) and not passage[row]
+            said[row, column] = number["" if quiet else each]
+            share[row, column] = 0.6 if quiet else 1.0 if len(each) > 3 else 0.3
+            mix[row * longest + column, said[row, column]] = BEHIND[0]
             if passage[row] and each:
                 for weight, before in zip(BEHIND[1:], reversed(done), strict=False):
                     mix[row * longest + column, before] += weight
@@ -273,7 +288,6 @@ def text_losses(
     share = (share / share.sum()).to(device)
     parts = {"letters": ((1 - (tokens * wanted).sum(-1)) * share).sum(), "named": tokens.sum() * 0}
     right = {"named": tokens.new_ones(())}
-    asked = (~torch.tensor(list(passage)))[:, None] & (said != number[""])
     if asked.any():
         answers, asked = said[asked].to(device), asked.to(device)
         logits = (tokens[asked].bfloat16() @ table.bfloat16().T).float() * SCALE

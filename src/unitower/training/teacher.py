@@ -63,6 +63,7 @@ def texts_to_teach(corpus: Corpus, *, most: int) -> list[str]:
         [english for _, english, _ in corpus.parallel],
         [english for _, english, _ in corpus.words],
         [text for pair in corpus.glosses for text in pair],
+        [text for family in corpus.families for text in family],
         [summary for summary, _ in corpus.summaries],
         [summary for summary, _ in corpus.functions],
         [opening(text) for text in corpus.texts.get("en", ())],

@@ -41,6 +41,13 @@ DENSE_SCALE, LATE_SCALE = 20.0, 30.0
 LONG_CHARACTERS, LONG_SHARE = 32, 0.8
 """Of a batch of the teacher's texts: short ones (labels, words) are many and teach little."""
 
+FAMILIES_SHARE, NEAR_SHARE = 0.4, 0.35
+"""Of the batches of the teacher's texts: families of sentences (data/_corpus/families.py), and sentences with their nearest ones.
+Among texts drawn by chance hardly two are alike, and shared words tell which: nothing would be learned of the rest."""
+
+NEAR, AMONG = 8, 4096
+"""Texts of a group of near ones, and how many they are found among."""
+
 LONGEST_WORD, FREQUENT = 24, 0.35
 """Letters of a word that is spelled, and the power of its frequency that it is drawn by: at 1, "the" would be half of all words."""
 
@@ -91,6 +98,8 @@ class Library:
         self.corpus, self.taught = corpus, taught
         self._parallel, self._words = _by_language(corpus.parallel), _by_language(corpus.words)
         self._english = [passage for passage in map(opening, corpus.texts.get("en", ())) if passage in taught.rows]
+        families = ([text for text in family if text in taught.rows] for family in corpus.families)
+        self._families = [family for family in families if len(family) > 1]
         known = sorted(taught.rows)
         self.long, self.short = ([t for t in known if (len(t) > LONG_CHARACTERS) == long] for long in (True, False))
         self._languages = [language for language, texts in corpus.texts.items() if texts]
@@ -140,6 +149,25 @@ class Library:
     def words(self, rng: random.Random) -> str:
         """One to five words that have nothing to do with each other, rare ones too: what is spelled must not lean on what stands around."""
         return " ".join(rng.choices(self._known, cum_weights=self._drawn, k=rng.randint(1, 5)))
+
+    def to_compare(self, rng: random.Random, count: int) -> list[str]:
+        """Texts of which the teacher knows how alike they are, at most so many: families, near ones, or any; each once."""
+        chance = rng.random()
+        if chance < FAMILIES_SHARE and self._families:
+            texts = [text for family in rng.sample(self._families, min(len(self._families), count // 4)) for text in family]
+        elif chance < FAMILIES_SHARE + NEAR_SHARE and len(self.long) > NEAR:
+            texts = self._near(rng, -(-count // NEAR))
+        else:
+            texts = [rng.choice((self.long if rng.random() < LONG_SHARE else self.short) or self.long or self.short) for _ in range(count)]
+        return list(dict.fromkeys(texts))[:count]
+
+    def _near(self, rng: random.Random, groups: int) -> list[str]:
+        """Texts and those that the teacher has nearest to them, among some drawn by chance."""
+        among = rng.sample(self.long, min(len(self.long), AMONG))
+        vectors = self.taught.vectors[[self.taught.rows[text] for text in among]].astype(np.float32)
+        alike = vectors[:groups] @ vectors.T
+        nearest = np.argpartition(-alike, min(NEAR, len(among)) - 1, axis=1)[:, :NEAR]
+        return [among[i] for i in nearest.reshape(-1)]
 
     def passage(self, rng: random.Random) -> str:
         language = rng.choice([*self._languages, *["en"] * 4])
@@ -229,11 +257,9 @@ class Texts:
         return TextBatch(kind, pack([*queries.values(), *documents.values()]), len(queries), rows)
 
     def _of_teacher(self, rng: random.Random) -> TextBatch:
-        """As many texts as a batch of pairs has, queries a little oftener than passages."""
-        long, short = self.library.long, self.library.short
-        drawn = (rng.choice((long if rng.random() < LONG_SHARE else short) or long or short) for _ in range(2 * self._batch))
-        texts = list(dict.fromkeys(drawn))
-        packed = pack([self._ids(text, 0 if rng.random() < 0.6 else 1, QUERY_TOKENS) for text in texts])
+        """As many texts as a batch of pairs has, queries a little oftener than passages, or alone."""
+        texts = self.library.to_compare(rng, 2 * self._batch)
+        packed = pack([self._ids(text, 0 if self._symmetric or rng.random() < 0.6 else 1, QUERY_TOKENS) for text in texts])
         return TextBatch("teacher", packed, len(texts), np.array([self._row(text) for text in texts], np.int64))
 
     def _of_letters(self, rng: random.Random) -> TextBatch:

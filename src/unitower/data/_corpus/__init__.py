@@ -46,6 +46,7 @@ class Corpus:
     parallel   (language, English, the same in that language), paragraphs
     titled     (language, title, beginning of what stands under it)
     glosses    (English word, what it means)
+    families   English sentences that share most of their words and do not all say the same (families.py)
     words      (language, English word, the word in that language)
     summaries  (first paragraph of a docstring, the prose that follows)
     functions  (first paragraph of a docstring, the function without it)
@@ -56,6 +57,7 @@ class Corpus:
     parallel: list[tuple[str, str, str]] = field(default_factory=list)
     titled: list[tuple[str, str, str]] = field(default_factory=list)
     glosses: list[tuple[str, str]] = field(default_factory=list)
+    families: list[tuple[str, ...]] = field(default_factory=list)
     words: list[tuple[str, str, str]] = field(default_factory=list)
     summaries: list[tuple[str, str]] = field(default_factory=list)
     functions: list[tuple[str, str]] = field(default_factory=list)

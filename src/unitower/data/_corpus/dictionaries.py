@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unitower.data._corpus import Corpus
+from unitower.data._corpus.families import Sense, families
 
 WORDNET, GCIDE, FREEDICT = "WordNet 3.0 License", "GPL-3.0-or-later", "GPL-2.0-or-later or as each dictionary says"
 DIGITS = {character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
@@ -56,22 +57,33 @@ def _number(digits: str) -> int:
 
 
 SENSE = re.compile(r"\n\s+(?:(?:n|v|adj|adv)\s+)?\d*\s*:\s|^\s*(?:n|v|adj|adv)\s+\d*\s*:\s", re.MULTILINE)
-REFERENCE = re.compile(r"\[(?:syn|ant|also): [^\]]*\]?")
+REFERENCE = re.compile(r"\[(syn|ant|also): ([^\]]*)\]?")
 
 
 def _wordnet(corpus: Corpus, index: Path) -> None:
-    """Words with what they mean, and the sentences that WordNet gives as examples."""
-    examples: list[str] = []
+    """Words with what they mean, the sentences that WordNet gives as examples, and families of sentences made from these."""
+    senses: list[Sense] = []
     for _, entry in _entries(index):
-        shown, _, senses = entry.partition("\n")  # the index has small letters only
-        for sense in SENSE.split("\n" + senses)[1:]:
-            sense = " ".join(REFERENCE.sub("", sense).split())
-            definition = sense.partition(";")[0].strip()
-            if DEFINITION[0] < len(definition) < DEFINITION[1] and not definition.startswith('"'):
-                corpus.glosses.append((shown.strip(), definition))
-            examples += [found for found in re.findall(r'"([^"]*)"', sense) if EXAMPLE[0] <= len(found) <= EXAMPLE[1]]
-    taken = corpus.add("en", examples)
+        shown, _, rest = entry.partition("\n")  # the index has small letters only
+        senses += [_sense(shown.strip(), text) for text in SENSE.split("\n" + rest)[1:]]
+    for sense in senses:
+        if DEFINITION[0] < len(sense.means) < DEFINITION[1] and not sense.means.startswith('"'):
+            corpus.glosses.append((sense.word, sense.means))
+    examples = dict.fromkeys(text for sense in senses for text in sense.examples)
+    taken = corpus.add("en", (text for text in examples if EXAMPLE[0] <= len(text) <= EXAMPLE[1]))
+    corpus.families.extend(families(senses))
     corpus.note("WordNet", licence=WORDNET, texts=taken + len(corpus.glosses))
+
+
+def _sense(word: str, text: str) -> Sense:
+    """Of `what it means; "an example" [syn: {words}, {that share it}] [ant: {opposite}]`, which goes over several lines."""
+    text = " ".join(text.split())
+    named = {kind: re.findall(r"\{([^}]*)\}", words) for kind, words in REFERENCE.findall(text)}
+    text = REFERENCE.sub("", text)
+    return Sense(
+        word=word, means=text.partition(";")[0].strip(), examples=tuple(re.findall(r'"([^"]*)"', text)),
+        synonyms=tuple(other for other in named.get("syn", ()) if other.lower() != word.lower()), opposites=tuple(named.get("ant", ())),
+    )  # fmt: skip
 
 
 def _definitions(entry: str) -> Iterator[str]:
