@@ -54,7 +54,11 @@ class AdaptedLinear(nn.Module):
 
     @torch.no_grad()
     def begin_adapter(self, name: str, wanted: Tensor) -> None:
-        """Let an adapter begin where it takes W nearest to other weights: of each projection the strongest singular directions."""
+        """Let an adapter begin where it takes W nearest to `wanted`, [sum(out), in].
+
+        Of each projection's difference the r strongest singular directions: no other matrix of that rank comes nearer (Eckart and Young
+        1936).
+        """
         rank, scale = self.lora[name].r, self.lora[name].scale
         differences = torch.split(wanted.to(self.weight.device).float() - self.weight.float(), list(self.out_features))
         shrinking, growing = self.lora_A[name].chunk(len(self.out_features)), self.lora_B[name].split(self.out_features)

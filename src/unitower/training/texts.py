@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from unitower.data._corpus import Corpus
+from unitower.data._corpus.families import FAMILY
 from unitower.model.adapters import Route
 from unitower.model.embedder import Embedder
 from unitower.model.tower import BARE
@@ -154,7 +155,7 @@ class Library:
         """Texts of which the teacher knows how alike they are, at most so many: families, near ones, or any; each once."""
         chance = rng.random()
         if chance < FAMILIES_SHARE and self._families:
-            texts = [text for family in rng.sample(self._families, min(len(self._families), count // 4)) for text in family]
+            texts = [text for family in rng.sample(self._families, min(len(self._families), count // FAMILY)) for text in family]
         elif chance < FAMILIES_SHARE + NEAR_SHARE and len(self.long) > NEAR:
             texts = self._near(rng, -(-count // NEAR))
         else:

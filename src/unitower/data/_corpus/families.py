@@ -38,9 +38,10 @@ def families(senses: Sequence[Sense], *, seed: int = 0) -> list[tuple[str, ...]]
     found: dict[str, tuple[str, ...]] = {}
     for sense in senses:
         for example in sense.examples:
-            if example in found or len(example.split()) < FEWEST_WORDS or len(example) > LONGEST or stands(sense.word, example) is None:
+            place = stands(sense.word, example)
+            if example in found or len(example.split()) < FEWEST_WORDS or len(example) > LONGEST or place is None:
                 continue
-            meant = [replaced(example, sense.word, rng.choice(words)) for words in (sense.synonyms, sense.opposites) if words]
+            meant = [replaced(example, place, rng.choice(words)) for words in (sense.synonyms, sense.opposites) if words]
             others = [text for other in by_word[sense.word] if other is not sense for text in other.examples if stands(sense.word, text)]
             meant += [rng.choice(others)] if others else []
             if not meant:
@@ -52,30 +53,35 @@ def families(senses: Sequence[Sense], *, seed: int = 0) -> list[tuple[str, ...]]
     return list(found.values())
 
 
-def stands(word: str, text: str) -> tuple[int, int, str] | None:
-    """Where a word stands in a text, from and to which letter, and with what ending.
+Place = tuple[int, int, str]
+"""From and to which letter a word stands in a text, and with what ending."""
+
+
+def stands(word: str, text: str) -> Place | None:
+    """Where a word first stands by itself in a text, as it is or with an ending.
 
     >>> stands("delay", "Traffic was delayed by the rain")
     (12, 19, 'ed')
+    >>> stands("right", "a bright light on the right")
+    (22, 27, '')
     """
     lower = text.lower()
     for ending in ENDINGS:
         form = inflected(word.lower(), ending)
         start = lower.find(form)
-        end = start + len(form)
-        if start >= 0 and not lower[:start][-1:].isalnum() and not lower[end : end + 1].isalnum():
-            return start, end, ending
+        while start >= 0:
+            end = start + len(form)
+            if not lower[:start][-1:].isalnum() and not lower[end : end + 1].isalnum():
+                return start, end, ending
+            start = lower.find(form, end)
     return None
 
 
-def replaced(text: str, word: str, other: str) -> str:
+def replaced(text: str, place: Place, other: str) -> str:
     """
-    >>> replaced("Traffic was delayed by the rain", "delay", "slow down")
+    >>> replaced("Traffic was delayed by the rain", (12, 19, "ed"), "slow down")
     'Traffic was slowed down by the rain'
     """
-    place = stands(word, text)
-    if place is None:
-        return text
     start, end, ending = place
     first, *rest = other.split(" ")
     return f"{text[:start]}{' '.join([inflected(first, ending), *rest])}{text[end:]}"
@@ -102,6 +108,7 @@ def turned(text: str, rng: random.Random) -> str:
 
 
 def shortened(text: str, rng: random.Random) -> str:
+    """Without one of its words of more than three letters."""
     words = text.split()
     del words[rng.choice([i for i, word in enumerate(words) if len(word) > 3] or [0])]
     return " ".join(words)
