@@ -9,7 +9,7 @@ import pytest
 
 from unitower.errors import StoreError
 from unitower.scoring import maxsim
-from unitower.stores import Entry, Query, open_store
+from unitower.stores import Entry, Query, _rows, _snapshot, open_store
 from unitower.stores import lance as engine
 from unitower.types import Embeddings, Fingerprint, Ragged, Source
 
@@ -129,7 +129,7 @@ def test_scan_codes_that_are_damaged_or_stale_are_made_anew(store, folder, damag
         shutil.copy(files(folder.parent / "other.lance", "_scan/*")[0], file)
     else:
         file.unlink()
-        monkeypatch.setattr(engine, "write", lambda *args, **options: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+        monkeypatch.setattr(_snapshot, "write", lambda *args, **options: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
     assert scanned(open_store(f"lance:{folder}")) == expected
     if damage != "not writable":
         assert files(folder, "_scan/*")[0].read_bytes() == intact
@@ -217,7 +217,7 @@ def test_a_reader_goes_on_when_its_version_is_deleted_in_the_middle_of_a_search(
     _, made = some(0, 20)
     query = Query(dense=made.dense[3], tokens=made.multi[3], text="alpha")
     before = reader.search(query, k=30)
-    matches = engine._Snapshot.matches
+    matches = _snapshot.Snapshot.matches
 
     def matches_and_then_another_process_compacts(snapshot, words, *, phrase):
         found = matches(snapshot, words, phrase=phrase)
@@ -227,7 +227,7 @@ def test_a_reader_goes_on_when_its_version_is_deleted_in_the_middle_of_a_search(
         store.optimize()
         return found
 
-    monkeypatch.setattr(engine._Snapshot, "matches", matches_and_then_another_process_compacts)
+    monkeypatch.setattr(_snapshot.Snapshot, "matches", matches_and_then_another_process_compacts)
     found = reader.search(query, k=30)
     after = store.search(query, k=30)
     assert found in (before, after)  # whole, of one version: what it holds open outlives its name
@@ -340,14 +340,14 @@ def test_a_store_whose_data_was_removed_is_an_error_and_not_empty(store, folder)
 
 
 def test_a_store_of_another_format_is_refused(folder):
-    schema = engine._schema(4, 8)
+    schema = _rows.schema(4, 8)
     lance.write_dataset(schema.with_metadata({**schema.metadata, b"unitower.format": b"0"}).empty_table(), str(folder))
     with pytest.raises(StoreError, match="format '0'"):
         open_store(f"lance:{folder}")
 
 
 def test_a_dataset_that_is_no_store_is_refused(folder):
-    lance.write_dataset(engine._schema(4, 8).empty_table().replace_schema_metadata({}), str(folder))
+    lance.write_dataset(_rows.schema(4, 8).empty_table().replace_schema_metadata({}), str(folder))
     with pytest.raises(StoreError, match="format None"):
         open_store(f"lance:{folder}")
 
