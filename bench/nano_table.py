@@ -1,8 +1,8 @@
 """The table of nano: what it finds, on material its training never saw, beside searches by words, by Tesseract and by MiniLM.
 
-    bench/nano/setup.sh                                         # once: fetches the material, see bench/nano/held_out.toml
-    OMP_NUM_THREADS=1 taskset -c 0 python bench/nano_table.py   # the whole table, as Markdown on stdout
-    python bench/nano_table.py --quick --model runs/nano/best   # a minute: smaller pools, no Tesseract
+    bench/nano/setup.sh                                               # once: fetches the material, see bench/nano/held_out.toml
+    OMP_NUM_THREADS=1 taskset -c 0 python bench/nano_table.py         # the whole table, as Markdown on stdout
+    python bench/nano_table.py --quick --model runs/nano/checkpoint   # a minute: smaller pools, no Tesseract
     python bench/nano_table.py --lines pages-en code --json out.json
 
 Every line is kept when it is done, so that a table that was stopped goes on; what Tesseract and MiniLM gave is kept for all models.

@@ -1,7 +1,7 @@
 """`unitower demo`: index the sample files with the shipped model, ask the sample queries, and judge every answer.
 
 The queries and their right answers stand in samples/queries.toml. Two of them can only be answered by looking at a picture,
-which the shipped model cannot do: the demo asks them all the same, and says so.
+which the shipped model does too badly to put it first: the demo asks them all the same, and says so.
 """
 
 from __future__ import annotations

@@ -126,8 +126,7 @@ def teach(
     masters = Masters(lesson.parameters, weight_decay=schedule.weight_decay, slow=schedule.slow, muon=schedule.muon)
     first = _restored(out, masters, lesson)
     clock, size = time.perf_counter(), 0
-    sums: dict[str, dict[str, Tensor]] = {"parts": {}, "right": {}}
-    counts: dict[str, int] = defaultdict(int)
+    seen: dict[str, dict[str, list[Tensor]]] = {"parts": defaultdict(list), "right": defaultdict(list)}
     losses: list[Tensor] = []
 
     with feed(lesson.make, seed=seed, first=first, workers=workers) as items:
@@ -141,12 +140,13 @@ def teach(
             size += measured.size
             for kind, values in (("parts", measured.parts), ("right", measured.right)):
                 for key, value in values.items():
-                    sums[kind][key] = sums[kind].get(key, 0) + value.detach()
-                    counts[key] += 1
+                    seen[kind][key].append(value.detach())
             last = step + 1 == schedule.steps
             if (step + 1) % schedule.log_every == 0 or last:
                 took, clock = time.perf_counter() - clock, time.perf_counter()
-                means = {kind: {key: round(float(value / counts[key]), 4) for key, value in of.items()} for kind, of in sums.items()}
+                means = {
+                    kind: {key: round(float(torch.stack(values).mean()), 4) for key, values in of.items()} for kind, of in seen.items()
+                }
                 told = Told(
                     phase=name, step=step + 1, steps=schedule.steps, loss=round(float(torch.stack(losses).mean()), 5), lr=lr,
                     gradient_norm=norm, samples_per_s=round(size / took, 1), unusable=0, parts=means["parts"], accuracy=means["right"],
@@ -154,8 +154,7 @@ def teach(
                 append(out / METRICS, asdict(told))
                 if progress:
                     progress(told)
-                sums, size, losses = {"parts": {}, "right": {}}, 0, []
-                counts.clear()
+                seen, size, losses = {"parts": defaultdict(list), "right": defaultdict(list)}, 0, []
             if (step + 1) % schedule.save_every == 0 and not last:
                 memory = lesson.memory if isinstance(lesson, Remembers) else {}
                 write_state(out, masters.state | {f"{MEMORY}{key}": value for key, value in memory.items()}, {"step": step + 1})
