@@ -12,7 +12,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from unitower import codes
 from unitower.stores import Entry, Query, engines, open_store
+from unitower.stores.ranking import ALIKE, CLOSE, FOLDED_MOST
 from unitower.stores.words import analysed
 from unitower.types import Embeddings, Fingerprint, Ragged, Source
 
@@ -381,6 +383,60 @@ def test_optimizing_changes_no_answer(address):
     for _ in range(2):
         store.optimize()
         assert ([store.search(query, k=80) for query in asked], list(store.entries())) == before
+
+
+def near_duplicates(store, found, k):
+    """Of each entry that is told, its copies: by the definition of `ranking._folded`, a pair at a time, on what the store gives back."""
+    texts = {one.id: set(analysed(one.text).counts) for one in store.entries(ids(found))}
+    dense, tokens = store.vectors(ids(found))
+    scanned = unit(codes.quantised(dense)[0].astype(np.float32))
+    stored = {one.id: (row, rows) for one, row, rows in zip(found, scanned, tokens, strict=True)}
+
+    def alike(one, other):
+        (dense, rows), (other_dense, other_rows) = stored[one], stored[other]
+        if dense @ other_dense < CLOSE:
+            return False
+        if texts[one] or texts[other]:
+            numbers = [{word for word in texts[id] if any(c.isdigit() for c in word)} for id in (one, other)]
+            return numbers[0] == numbers[1] and len(texts[one] & texts[other]) >= 0.9 * len(texts[one] | texts[other])
+        products = rows @ other_rows.T
+        return min(products.max(axis=1).mean(), products.max(axis=0).mean()) >= ALIKE
+
+    told = {}
+    for one in ids(found):
+        best = next((kept for kept in told if alike(one, kept)), None)
+        if best is not None:
+            told[best].append(one)
+        elif len(told) < k:
+            told[one] = []
+    return [(one, tuple(copies)) for one, copies in told.items()]
+
+
+@each_engine
+def test_near_duplicates_are_folded_as_one_pair_after_the_other_says(address):
+    """A hundred copies of ten pages: of the same vectors or nearly, of the same words or nearly, or with other numbers, or with none."""
+    rng = np.random.default_rng(12)
+    base = vectors(rng, 10)
+    which = rng.integers(0, 10, 100)
+    moved = rng.choice([0, 0.002, 0.02, 0.1], 100)
+    made = chosen(base, which)
+    dense = unit(made.dense + moved[:, None] * rng.standard_normal(made.dense.shape))
+    tokens = [unit(rows + far * rng.standard_normal(rows.shape)) for rows, far in zip(made.multi, moved, strict=True)]
+    sentence = "the quick brown fox jumps over a lazy dog while many grey wolves sleep under old trees"
+    texts = ["", "?!", sentence, sentence + " today", sentence + " on 17", sentence + " on 18", "quite other words"]
+    entries = [entry(f"d{i:02}", str(rng.choice(texts if page % 2 else texts[:2]))) for i, page in enumerate(which)]
+    store, reference = open_store(address), open_store("memory:")
+    for one in (store, reference):
+        one.add(entries, Embeddings(dense=dense, multi=Ragged.of(tokens), fingerprint=MADE_BY))
+    folded = 0
+    for k, query in zip([1, 3, 10, 20, 60, 100] * 4, queries(rng, 24), strict=True):
+        found = store.search(query, k=k, fold=True)
+        assert_same_answers(found, reference.search(query, k=k, fold=True))
+        told = [(one.id, one.copies) for one in found]
+        assert told == [(one.id, one.copies) for one in reference.search(query, k=k, fold=True)]
+        assert told == near_duplicates(store, store.search(query, k=2 * k + FOLDED_MOST), k)
+        folded += sum(len(one.copies) for one in found)
+    assert folded > 100
 
 
 @each_engine

@@ -311,3 +311,41 @@ def test_of_many_entries_the_heads_say_which_are_looked_at_whole(monkeypatch):
     for i in (3, 17, 39):
         assert ids(store.search(Query(tokens=rows[i]), k=1)) == [f"e{i:02}"]
     assert looked == [(40, 40 * 2), (4, 4 * 8)] * 3  # heads are two of eight; four are the least number that candidates come from
+
+
+def _reads(monkeypatch):
+    """How many texts each call reads, and how many pages."""
+    read = {"texts": [], "pages": []}
+    for what, calls in read.items():
+        given = getattr(memory._Evidence, what)
+        monkeypatch.setattr(
+            memory._Evidence, what, lambda self, positions, given=given, calls=calls: calls.append(len(positions)) or given(self, positions)
+        )
+    return read
+
+
+@pytest.mark.parametrize("n", [2, 12, 60])
+def test_texts_are_read_in_one_call_however_many_pairs_are_compared(monkeypatch, n):
+    store = filled(**{f"d{i:02}": (i / n, [i], f"page {i}") for i in range(n)})
+    read = _reads(monkeypatch)
+    assert ids(store.search(Query(dense=at(0)), k=n, fold=True)) == [f"d{i:02}" for i in range(n)]
+    assert read == {"texts": [n], "pages": []}
+
+
+@pytest.mark.parametrize("n", [2, 12, 60])
+def test_a_page_without_words_is_read_once_however_many_it_is_compared_with(monkeypatch, n):
+    store = filled(**{f"d{i:02}": (i / n, [5 * (i // 2), 5 * (i // 2) + 40], "") for i in range(n)})
+    read = _reads(monkeypatch)
+    found = store.search(Query(dense=at(0)), k=n, fold=True)
+    assert [(one.id, one.copies) for one in found] == [(f"d{i:02}", (f"d{i + 1:02}",)) for i in range(0, n, 2)]
+    assert read["texts"] == [n]
+    assert sum(read["pages"]) == n
+
+
+def test_what_is_close_to_nothing_is_not_read(monkeypatch):
+    store = filled(a=(0, [0], "one"), b=(1, [0], "two"), far=(60, [0], "three"), farther=(120, [0], ""))
+    read = _reads(monkeypatch)
+    assert len(store.search(Query(dense=at(0)), k=4, fold=True)) == 4
+    assert read == {"texts": [2], "pages": []}
+    assert len(store.search(Query(dense=at(0)), k=1, where="path like 'far%'", fold=True)) == 1
+    assert read == {"texts": [2], "pages": []}

@@ -1,6 +1,7 @@
 """Conditions: what they keep, in every engine, and what is said of those that make no sense."""
 
 import datetime
+import operator
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unitower.stores import Entry, Query, engines, open_store
-from unitower.stores.where import COLUMNS, arrays, parse
+from unitower.stores.where import COLUMNS, DEEPEST, arrays, parse
 from unitower.types import Embeddings, Fingerprint, Ragged, Source
 
 MADE_BY = Fingerprint(model="m", revision="r", adapter="a", prompts={}, max_pixels=1, max_length=1, dense_width=4, multi_width=8)
@@ -63,20 +64,82 @@ CASES = [
     ("modified != '2026-01-31'", "ce"),
     ("modified < '2026-01-31T10:00:00'", "e"),
     ("modified between '2026-01-31' and '2026-02-01'", "abc"),
+    ("modified < '2999-12-31'", "abce"),
+    ("modified >= '2262-04-12T12:00' or modified = '9999-12-31'", ""),
+    ("modified > '1500-02-28' and modified != '0001-01-01'", "abce"),
+    ("modified <= '1677-09-20'", ""),
+    ("not modified between '2000-01-01' and '9999-12-31T23:59:59'", ""),
     ("path = 'x'' or 1 = 1 --'", ""),
     ("not not lang = 'de'", "ac"),
 ]
+
+
+SIGNS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def ids(found):
     return "".join(sorted(one.id for one in found))
 
 
+def kept_by(condition, entries):
+    where = parse(condition)
+    met = where.mask(arrays(entries, where.names))
+    return "".join(one.id for one, kept in zip(entries, met, strict=True) if kept)
+
+
 @pytest.mark.parametrize(("condition", "expected"), CASES)
 def test_a_condition_keeps_what_it_says(condition, expected):
-    where = parse(condition)
-    met = where.mask(arrays(ENTRIES, where.names))
-    assert "".join(e.id for e, kept in zip(ENTRIES, met, strict=True) if kept) == expected
+    assert kept_by(condition, ENTRIES) == expected
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("year", [1, 1500, 1600, 1677, 1678, 2261, 2262, 2263, 2400, 9999])
+def test_times_at_the_bounds_of_what_can_be_stored_are_compared_as_whole_numbers_are(sign, year):
+    times = dict(zip("abcdefg", [-(2**63), -(2**63) + 1, day("1677-09-23"), 0, day("2262-04-09"), 2**63 - 2, 2**63 - 1], strict=True))
+    entries = [Entry(id=id, source=Source(path=id), modality="text", modified_ns=time) for id, time in times.items()]
+    entries.append(entry("h", "no time"))
+    utc = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+    for rest in ("-01-01T00:00:00", "-04-11T23:47:16", "-04-11T23:47:17", "-09-21T00:12:43", "-09-21T00:12:44"):
+        since = datetime.datetime.fromisoformat(f"{year:04}{rest}+00:00") - utc
+        moment = (since.days * 86_400 + since.seconds) * 10**9
+        expected = "".join(id for id, time in times.items() if SIGNS[sign](time, moment))
+        assert kept_by(f"modified {sign} '{year:04}{rest}+00:00'", entries) == expected
+
+
+def test_a_day_at_a_bound_keeps_what_changed_on_it():
+    entries = [Entry(id=id, source=Source(path=id), modality="text", modified_ns=ns) for id, ns in (("a", -(2**63)), ("b", 2**63 - 1))]
+    assert kept_by("modified between '1677-09-20' and '1677-09-22'", entries) == "a"
+    assert kept_by("modified between '2262-04-11' and '2262-04-12'", entries) == "b"
+    assert kept_by("modified < '1677-09-20' or modified > '2262-04-12'", entries) == ""
+    assert kept_by("modified >= '1677-09-20' and modified <= '2262-04-12'", entries) == "ab"
+
+
+LONG = 3_000  # more than Python lets functions call each other
+
+
+def test_a_list_may_have_thousands_of_values():
+    kinds = ", ".join(f"'k{i}'" for i in range(LONG))
+    assert kept_by(f"kind in ({kinds}, 'pdf', {kinds})", ENTRIES) == "ab"
+    assert kept_by(f"kind not in ({kinds}, 'pdf', {kinds})", ENTRIES) == "cde"
+    assert kept_by(f"page in ({', '.join(map(str, range(2, LONG)))})", ENTRIES) == "b"
+    assert kept_by(f"modified in ({', '.join([repr('2020-06-01')] * LONG)})", ENTRIES) == "e"
+
+
+def test_conditions_may_be_joined_by_the_thousand():
+    assert kept_by(" or ".join([*(f"page = {i}" for i in range(100, LONG)), "lang = 'de'"]), ENTRIES) == "ac"
+    assert kept_by(" and ".join([*(f"page != {i}" for i in range(100, LONG)), "lang = 'de'"]), ENTRIES) == "a"
+    assert kept_by(" or ".join(["(lang = 'de' and not page = 1)"] * LONG + ["size = 10"]), ENTRIES) == "d"
+
+
+def test_brackets_and_nots_stand_inside_each_other_up_to_a_limit_that_is_told():
+    half = DEEPEST // 2
+    deepest = "not (lang is null or page = 7 and " * half + "lang = 'de'" + ")" * half
+    where = parse(deepest)
+    assert where.mask(arrays(ENTRIES, where.names)).shape == (5,)
+    assert kept_by("(" * DEEPEST + "lang = 'de'" + ")" * DEEPEST, ENTRIES) == kept_by("not " * DEEPEST + "lang = 'de'", ENTRIES) == "ac"
+    for nested in (f"not {deepest}", f"({deepest})", "not (" * 5_000 + "lang = 'de'" + ")" * 5_000):
+        with pytest.raises(ValueError, match=f"more than {DEEPEST} brackets or `not`s inside each other"):
+            parse(nested)
 
 
 @pytest.mark.parametrize("engine", engines())

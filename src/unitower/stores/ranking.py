@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -442,14 +443,18 @@ def _folded(evidence: Evidence, found: Sequence[Found], *, k: int) -> list[Found
     positions = np.array([bisect_left(evidence.ids, one.id) for one in found], np.int64)
     dense = _dense_of(evidence.scan(), positions)
     close = dense @ dense.T >= CLOSE
-    kept: list[int] = []
+    np.fill_diagonal(close, False)
+    compared = np.flatnonzero(close.any(axis=0) | close.any(axis=1))
+    texts = dict(zip(compared.tolist(), evidence.texts(positions[compared]) if len(compared) else [], strict=True))
+    kept: dict[int, _Content] = {}
     copies: dict[int, list[str]] = {}
     for i in range(len(found)):
-        like = next((j for j in kept if close[i, j] and _alike(evidence, positions[[i, j]])), None)
+        content = _Content(evidence=evidence, position=int(positions[i]), text=texts.get(i, ""))
+        like = next((j for j, other in kept.items() if close[i, j] and content.alike(other)), None)
         if like is not None:
             copies[like].append(found[i].id)
         elif len(kept) < k:
-            kept.append(i)
+            kept[i] = content
             copies[i] = []
     return [replace(found[i], copies=tuple(copies[i])) for i in kept]
 
@@ -462,21 +467,51 @@ def _dense_of(scan: Scan, positions: Positions) -> Floats:
     return unit
 
 
-def _alike(evidence: Evidence, pair: Positions) -> bool:
-    one, other = (set(analysed(text).counts) for text in evidence.texts(pair))
-    if one or other:
-        numbers = [{word for word in words if any(c.isdigit() for c in word)} for words in (one, other)]
-        return numbers[0] == numbers[1] and len(one & other) >= 0.9 * len(one | other)
-    pages = evidence.pages(pair)
-    assert evidence.widths is not None
-    width = evidence.widths[1]
-    size = pages.lengths * (codes.padded(width) + 4)
-    matrices = [pages.data[start : start + n] for start, n in zip(pages.starts, size, strict=True)]
-    if matrices[0].tobytes() == matrices[1].tobytes():
-        return True
-    for asking, asked_for in ((0, 1), (1, 0)):
-        query, only = codes.query(codes.unpack(matrices[asking], width)), slice(asked_for, asked_for + 1)
-        score = maxsim(chosen_kernel(), query, pages.data, pages.starts[only], pages.lengths[only])[0]
-        if score < ALIKE * pages.lengths[asking]:
-            return False
-    return True
+@dataclass(frozen=True, kw_only=True)
+class _Content:
+    """What an entry is compared by (see `_folded`): worked out once, and read only where it is compared."""
+
+    evidence: Evidence
+    position: int
+    text: str
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(analysed(self.text).counts)
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        return frozenset(word for word in self.words if any(c.isdigit() for c in word))
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Its token vectors alone."""
+        return self.evidence.pages(np.array([self.position], np.int64))
+
+    @cached_property
+    def packed(self) -> Bytes:
+        """Its token vectors as `codes.pack` writes them."""
+        start = int(self.pages.starts[0])
+        return self.pages.data[start : start + int(self.pages.lengths[0]) * (codes.padded(self._width) + 4)]
+
+    @cached_property
+    def asking(self) -> codes.QueryCode:
+        """Its token vectors as a query."""
+        return codes.query(codes.unpack(self.packed, self._width))
+
+    @property
+    def _width(self) -> int:
+        assert self.evidence.widths is not None
+        return self.evidence.widths[1]
+
+    def alike(self, other: _Content) -> bool:
+        """Whether the words of both say the same, or their token vectors where neither has words."""
+        if self.words or other.words:
+            return self.numbers == other.numbers and len(self.words & other.words) >= 0.9 * len(self.words | other.words)
+        return np.array_equal(self.packed, other.packed) or (self._is_in(other) and other._is_in(self))
+
+    def _is_in(self, other: _Content) -> bool:
+        """Whether every token has its like in the other."""
+        pages = other.pages
+        score = maxsim(chosen_kernel(), self.asking, pages.data, pages.starts, pages.lengths)[0]
+        return bool(score >= ALIKE * self.pages.lengths[0])

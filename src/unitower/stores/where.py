@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import PurePosixPath
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +24,8 @@ Kind: TypeAlias = Literal["text", "number", "time"]
 Value: TypeAlias = "str | int | float"
 Columns: TypeAlias = Mapping[str, Any]
 """Column name -> pyarrow array with a value, or none, for each entry."""
+Meets: TypeAlias = Callable[[Columns], Any]
+"""Columns -> whether each entry meets a condition: true, false, or neither where it has no value."""
 
 COLUMNS: Mapping[str, Kind] = {
     "path": "text",
@@ -41,6 +43,9 @@ UNITS = {"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 DEEPEST = 50
 """Brackets and `not`s inside each other."""
+
+EARLIEST, LATEST = -(2**63), 2**63 - 1
+"""Nanoseconds since 1970 that a column can hold: from 1677-09-21 to 2262-04-11."""
 
 
 def facts(entry: Entry) -> dict[str, str | int | None]:
@@ -75,7 +80,7 @@ class Where:
 
     text: str
     names: frozenset[str]
-    _meets: Callable[[Columns], Any]
+    _meets: Meets
 
     def mask(self, columns: Columns) -> npt.NDArray[np.bool_]:
         """Whether each entry meets it."""
@@ -170,21 +175,23 @@ class _Reading:
         there = repr(self.text[self.tokens[self.at][2] :][:20]) if self.at < len(self.tokens) else "its end"
         return ValueError(f"the condition {self.text!r} makes no sense at {there}: {expected} is expected there.")
 
-    def either(self, depth: int) -> Callable[[Columns], Any]:
-        met = self.both(depth)
+    def either(self, depth: int) -> Meets:
+        met = [self.both(depth)]
         while self.skip("or"):
-            met = _joined("or_kleene", met, self.both(depth))
-        return met
+            met.append(self.both(depth))
+        return _joined("or_kleene", met)
 
-    def both(self, depth: int) -> Callable[[Columns], Any]:
-        met = self.one(depth)
+    def both(self, depth: int) -> Meets:
+        met = [self.one(depth)]
         while self.skip("and"):
-            met = _joined("and_kleene", met, self.one(depth))
-        return met
+            met.append(self.one(depth))
+        return _joined("and_kleene", met)
 
-    def one(self, depth: int) -> Callable[[Columns], Any]:
+    def one(self, depth: int) -> Meets:
         if depth > DEEPEST:
-            raise ValueError(f"the condition has more than {DEEPEST} brackets inside each other.")
+            raise ValueError(
+                f"the condition has more than {DEEPEST} brackets or `not`s inside each other: leave out those that change nothing."
+            )
         if self.skip("not"):
             return _denied(self.one(depth + 1))
         if self.skip("("):
@@ -193,7 +200,7 @@ class _Reading:
             return met
         return self.comparison()
 
-    def comparison(self) -> Callable[[Columns], Any]:
+    def comparison(self) -> Meets:
         if not self.peek() or self.tokens[self.at][0] != "word":
             raise self.error(f"a column ({', '.join(COLUMNS)})")
         name = str(self.tokens[self.at][1]).lower()
@@ -211,7 +218,7 @@ class _Reading:
         elif self.skip("between"):
             low = self.compared(name, ">=")
             self.must("and")
-            met = _joined("and_kleene", low, self.compared(name, "<="))
+            met = _joined("and_kleene", [low, self.compared(name, "<=")])
         elif word := self.skip("like", "ilike"):
             met = self.like(name, ignore_case=word == "ilike")
         elif denied:
@@ -222,21 +229,21 @@ class _Reading:
             raise self.error("a comparison (= != < <= > >= like ilike in between is)")
         return _denied(met) if denied else met
 
-    def among(self, name: str) -> Callable[[Columns], Any]:
+    def among(self, name: str) -> Meets:
         self.must("(")
-        met = self.compared(name, "=")
+        met = [self.compared(name, "=")]
         while self.skip(","):
-            met = _joined("or_kleene", met, self.compared(name, "="))
+            met.append(self.compared(name, "="))
         self.must(")")
-        return met
+        return _joined("or_kleene", met)
 
-    def like(self, name: str, *, ignore_case: bool) -> Callable[[Columns], Any]:
+    def like(self, name: str, *, ignore_case: bool) -> Meets:
         if COLUMNS[name] != "text":
             raise ValueError(f"{name} is no text: compare it with = < > or between, not with like.")
         pattern = self.value(name)
         return lambda columns: _call("match_like", columns[name], pattern, ignore_case=ignore_case)
 
-    def compared(self, name: str, sign: str) -> Callable[[Columns], Any]:
+    def compared(self, name: str, sign: str) -> Meets:
         value = self.value(name)
         if COLUMNS[name] == "time":
             return _at_time(name, sign, str(value))
@@ -251,37 +258,53 @@ class _Reading:
         return self.tokens[self.at - 1][1]
 
 
-def _at_time(name: str, sign: str, text: str) -> Callable[[Columns], Any]:
-    """A comparison with a moment, or with a whole day where no time of day is given."""
+def _at_time(name: str, sign: str, text: str) -> Meets:
+    """A comparison with a moment, or with a whole day where no time of day is given; in any year, also one that no column can hold."""
     try:
         begin = datetime.fromisoformat(text)
-        end = begin + timedelta(days=1) if len(text) <= 10 else begin
-        first, last = (int(moment.timestamp()) * 1_000_000_000 for moment in (begin, end))
+        # Beyond what a column holds, the side is all that matters. Both years are leap years, so that every date is in them.
+        begin = begin.replace(year=min(max(begin.year, 1600), 2400))
+        end = begin + timedelta(days=1) if len(text) <= 10 else None
+        first = _nanoseconds(begin)
+        after = first + 1 if end is None else _nanoseconds(end)
     except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"{text!r} is no time: write a day, '2026-01-31', or a moment, '2026-01-31T18:00'.") from error
-    whole_day = last > first
+    since, later = _since(name, first), _since(name, after)
+    equal = _joined("and_kleene", [since, _denied(later)])
+    return {
+        "equal": equal,
+        "not_equal": _denied(equal),
+        "less": _denied(since),
+        "less_equal": _denied(later),
+        "greater": later,
+        "greater_equal": since,
+    }[_SIGNS[sign]]
+
+
+def _nanoseconds(moment: datetime) -> int:
+    """Since 1970, of its whole second."""
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def _since(name: str, first: int) -> Meets:
+    """Whether a time is `first` or later, in nanoseconds since 1970, which may be more or less than a column can hold."""
+    if first > LATEST:
+        return lambda columns: _call("greater", columns[name], LATEST)
+    return lambda columns: _call("greater_equal", columns[name], max(first, EARLIEST))
+
+
+def _joined(how: str, operands: Sequence[Meets]) -> Meets:
+    """All of the operands, or any, by an Arrow function of two. Worked out one after the other: there may be thousands."""
+    if len(operands) == 1:
+        return operands[0]
 
     def met(columns: Columns) -> Any:
-        column = columns[name]
-        since = _call("greater_equal", column, first)
-        within = _call("and_kleene", since, _call("less" if whole_day else "less_equal", column, last))
-        return {
-            "equal": lambda: within,
-            "not_equal": lambda: _call("invert", within),
-            "less": lambda: _call("less", column, first),
-            "greater_equal": lambda: since,
-            "less_equal": lambda: _call("less" if whole_day else "less_equal", column, last),
-            "greater": lambda: _call("greater_equal" if whole_day else "greater", column, last),
-        }[_SIGNS[sign]]()
+        return reduce(lambda one, other: _call(how, one, other(columns)), operands[1:], operands[0](columns))
 
     return met
 
 
-def _joined(how: str, one: Callable[[Columns], Any], other: Callable[[Columns], Any]) -> Callable[[Columns], Any]:
-    return lambda columns: _call(how, one(columns), other(columns))
-
-
-def _denied(met: Callable[[Columns], Any]) -> Callable[[Columns], Any]:
+def _denied(met: Meets) -> Meets:
     return lambda columns: _call("invert", met(columns))
 
 
