@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from unitower.errors import UnreadableFile
-from unitower.ingest import read, readers
+from unitower.ingest import read, reader_for, readers
 from unitower.ingest.walk import Candidate, Skipped, walk
 from unitower.types import Fingerprint, Floats, Item, Ragged, Role, Source
 
@@ -80,7 +80,7 @@ def items_of(files: Sequence[str], *, role: Role | None, skip: Callable[[str, st
     walked = list(walk(files))
     if role is None:
         for found in walked:
-            if isinstance(found, Candidate) and found.path.suffix.lower() not in page_suffixes():
+            if isinstance(found, Candidate) and is_text(found.path):
                 raise ValueError(
                     f"{shown(found.path)} is a text: say --role query for what is searched with, --role passage for what is searched in."
                 )
@@ -102,9 +102,12 @@ def _items(walked: Iterable[Candidate | Skipped], *, skip: Callable[[str, str], 
             skip(path, error.reason)
 
 
-def page_suffixes() -> frozenset[str]:
-    """Suffixes of the files whose items are pictures, which need no role."""
-    return readers()["image"].SUFFIXES | readers()["pdf"].SUFFIXES
+def is_text(path: Path) -> bool:
+    """Whether the items of a file are texts, which need a role, rather than pictures. A file that no reader reads has neither."""
+    try:
+        return reader_for(path) not in (readers()["image"], readers()["pdf"])
+    except UnreadableFile:
+        return False
 
 
 def shown(path: Path) -> str:

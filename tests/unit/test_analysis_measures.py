@@ -7,8 +7,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from unitower import codes
 from unitower.analysis import cost, measures
-from unitower.types import Ragged
+from unitower.encode.compress import pooled
+from unitower.evaluation.models import all_maxsims
+from unitower.types import Embeddings, Fingerprint, Ragged
 
 D = 24
 
@@ -183,13 +186,21 @@ def test_codes_keep_what_they_promise() -> None:
     np.testing.assert_allclose(np.linalg.norm(cost.cut(rows, 16), axis=1), 1, atol=1e-6)
 
 
-def test_pooling_keeps_clusters_that_are_there_and_all_rows_where_nothing_is_pooled() -> None:
-    centres = np.eye(4, 16, dtype=np.float32)
-    rows = unit(np.repeat(centres, 4, axis=0) + 0.01 * isotropic(16, 16)).astype(np.float32)
-    found = cost.pooled(rows, 4)
-    np.testing.assert_allclose(found @ centres.T, np.eye(4), atol=0.02)
-    assert cost.pooled(rows, 1) is rows
-    assert len(cost.pooled(rows[:5], 2)) <= 3
+def test_coded_and_pooled_vectors_are_those_of_an_index() -> None:
+    about = Fingerprint(model="m", revision="1", adapter="a", prompts={}, max_pixels=1, max_length=1, dense_width=16, multi_width=16)
+    multi = Ragged.of([isotropic(9 + n % 4, 16, seed=n).astype(np.float32) for n in range(60)])
+    dense = unit(isotropic(60, 16)).astype(np.float32)
+    asked = Ragged.of([unit(rows[:3] + 0.5 * isotropic(3, 16, seed=100 + n)).astype(np.float32) for n, rows in enumerate(multi)])
+    queries, documents = (Embeddings(dense=dense, multi=one, fingerprint=about) for one in (asked, multi))
+    grades = [{i: 1} for i in range(60)]
+    by = {(one.bits, one.pooled): one for one in cost.costs(queries, documents, grades, seed=0) if one.head == "late"}
+
+    for factor in cost.POOLED:
+        kept = pooled(multi, factor=factor)
+        kept = Ragged(kept.data.astype(np.float16).astype(np.float32), kept.offsets)
+        assert by["float16", factor].ndcg.mean == pytest.approx(np.mean(cost.ndcg(all_maxsims(asked, kept), grades)))
+        assert by["float16", factor].bytes == pytest.approx(np.mean([2 * 16 * -(-len(rows) // factor) for rows in multi]))
+    np.testing.assert_array_equal(cost.int8(multi.data), codes.unpack(codes.pack(multi.data), 16))
 
 
 def test_ndcg_is_that_of_the_evaluation_and_ties_stand_in_their_order() -> None:
@@ -205,8 +216,6 @@ def test_chance_is_the_mean_over_all_orders() -> None:
 
 
 def test_full_float32_costs_nothing_and_bytes_are_those_of_the_vectors() -> None:
-    from unitower.types import Embeddings, Fingerprint
-
     about = Fingerprint(model="m", revision="1", adapter="a", prompts={}, max_pixels=1, max_length=1, dense_width=64, multi_width=64)
     dense = isotropic(40, 64).astype(np.float32)
     multi = Ragged.of([dense[i : i + 1].repeat(8, axis=0) for i in range(40)])

@@ -35,6 +35,7 @@ from unitower.training.masters import Masters
 from unitower.training.packed import TextVectors, late_scores, pack, text_vectors
 from unitower.training.pages import PageBatch, Pages, Part, Pool, Together, alignment
 from unitower.training.reading import Pens, Reader, Reading, Shape, Sheets, patches, spelled, token_loss
+from unitower.training.recipe import load
 from unitower.training.spelling import codes
 from unitower.training.start import from_nothing
 from unitower.training.texts import Library, Taught, Texts
@@ -192,6 +193,12 @@ def test_a_stage_names_the_one_that_it_comes_after(tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_not_written_to_without_resume(whole: Path) -> None:
     with pytest.raises(UnitowerError, match="--resume"):
         run_course(course(), whole)
+
+
+@pytest.mark.parametrize("name", ["save_every", "log_every"])
+def test_steps_between_states_or_lines_are_one_or_more_in_every_stage(name: str) -> None:
+    with pytest.raises(ValueError, match=f"stage 'pages': {name} is 0: give a number of steps, 1 or more"):
+        load("nano_smoke", settings=[f"stages.pages.schedule.{name}=0"])
 
 
 def test_a_machine_without_text_is_told_what_to_install(tmp_path: Path) -> None:

@@ -123,6 +123,17 @@ def test_a_card_may_be_a_file_and_paths_are_relative_to_it(tmp_path: Path) -> No
     assert open_source("hub", card=card, test_share=0)[0].document.content == "seven"
 
 
+def test_a_card_is_read_as_utf8_with_a_mark_or_without_and_else_named(tmp_path: Path) -> None:
+    card = tmp_path / "müll.toml"
+    parquet(tmp_path / "größe.parquet", {"query": ["q"], "document_text": ["d"]})
+    text = 'path = "größe.parquet"\nlicence = "MIT"\nlanguages = "de"\n'
+    card.write_text(text, encoding="utf-8-sig")  # as editors on Windows save it
+    assert len(open_source("hub", card=card, test_share=0)) == 1
+    card.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"müll\.toml is not UTF-8 \(invalid start byte at byte 11\): save it as UTF-8"):
+        open_source("hub", card=card)
+
+
 @pytest.mark.parametrize(
     ("card", "why"),
     [

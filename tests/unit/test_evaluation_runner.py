@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 from card_samples import png, sample
 from fake import FakeEncoder
+from filelock import FileLock
 
 from unitower.cli import main
 from unitower.errors import UnitowerError
@@ -103,7 +105,7 @@ def test_a_run_that_was_killed_goes_on_with_the_page_it_was_at(
     (found, _) = runner.run([(card, ["default"])], opened(encoder)[:1], out=tmp_path / "out")
     assert encoder.encoded == ["the orchard of default"]
     assert found.score == 1.0
-    assert list((tmp_path / "out" / "unfinished").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out" / "unfinished").iterdir()] == ["lock"]
 
 
 def test_a_baseline_that_is_not_installed_is_left_out_unless_there_is_no_other(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
@@ -127,6 +129,55 @@ def test_a_trial_with_a_limit_takes_the_place_of_nothing(card: Card, encoder: Fa
     assert [result.limit for result in results.read(tmp_path)] == [None, 1]
 
 
+def beside(out: Path, other: Result, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From now on another run adds a result of its own between reading and writing of the first; what waits until it has."""
+    write, runs = results.write, []
+
+    def slow(path: Path, lines: Iterable[Result]) -> None:
+        if not runs:
+            runs.append(Thread(target=lambda: results.add(out, [other])))
+            runs[0].start()
+            runs[0].join(timeout=0.5)
+        write(path, lines)
+
+    monkeypatch.setattr(results, "write", slow)
+    return lambda: runs[0].join(timeout=30)
+
+
+def test_runs_at_once_keep_the_results_of_each_other(
+    card: Card, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = result("other", 0.5)
+    ended = beside(tmp_path / "out", other, monkeypatch)
+    (found,) = runner.run([(card, ["default"])], opened(encoder)[1:], out=tmp_path / "out")
+    ended()
+    assert results.read(tmp_path / "out") == [found, other]
+
+
+def test_runs_of_mteb_at_once_keep_the_results_of_each_other(
+    card: Card, encoder: FakeEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unitower.evaluation import mteb_bridge
+
+    made, other = result("mine", 0.25, mode="words"), result("other", 0.5)
+    monkeypatch.setattr(mteb_bridge, "results", lambda *args, **options: [made])
+    ended = beside(tmp_path / "out", other, monkeypatch)
+    runner.run([(replace(card, shape="mteb"), ["default"])], opened(encoder)[1:], out=tmp_path / "out")
+    ended()
+    assert results.read(tmp_path / "out") == [made, other]
+
+
+def test_results_that_cannot_be_added_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "LOCK_WAIT_S", 0.1)
+    results.add(tmp_path, [result("mine", 0.5)])
+    with (
+        FileLock(tmp_path / "unfinished" / "lock"),
+        pytest.raises(UnitowerError, match=r"results\.jsonl is being written to by another process"),
+    ):
+        results.add(tmp_path, [result("mine", 0.25)])
+    assert [one.score for one in results.read(tmp_path)] == [0.5]
+
+
 def test_a_set_unlike_its_card_is_told(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
     wrong = replace(card, sizes={"default": {"queries": 5, "documents": 3}})
     (first, *_) = runner.run([(wrong, ["default"])], opened(encoder), out=tmp_path / "out")
@@ -137,6 +188,35 @@ def test_a_missing_column_is_named_with_those_there_are(card: Card, encoder: Fak
     odd = replace(card, rows={"queries": "question"})
     with pytest.raises(UnitowerError, match=r"default/queries has no column 'question'; there are query-id, query\."):
         runner.run([(odd, ["default"])], opened(encoder), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("part", "columns", "message"),
+    [
+        (
+            "corpus",
+            {"corpus-id": ["d0", "d1", "d1"], "text": ["the mill", "the river", "the orchard"]},
+            "set, default/corpus: corpus-id 'd1' stands there 2 times: every document needs an id of its own",
+        ),
+        (
+            "queries",
+            {"query-id": ["default-q0", "default-q0", "default-q2"], "query": ["a mill", "a river", "an orchard"]},
+            "set, default/queries: query-id 'default-q0' stands there 2 times: every query needs an id of its own",
+        ),
+    ],
+)
+def test_an_id_that_stands_there_twice_is_named_with_its_table(
+    part: str, columns: dict[str, list[str]], message: str, card: Card, tmp_path: Path
+) -> None:
+    datasets.Dataset.from_dict(columns).to_parquet(str(tmp_path / "set" / "default" / part / "test.parquet"))
+    with pytest.raises(UnitowerError, match=message):
+        loading.load(card, "default")
+
+
+def test_a_query_that_stands_there_twice_with_the_same_words_is_one(card: Card, tmp_path: Path) -> None:
+    columns = {"query-id": ["default-q0", "default-q1", "default-q0"], "query": ["a mill", "a river", "a mill"]}
+    datasets.Dataset.from_dict(columns).to_parquet(str(tmp_path / "set" / "default" / "queries" / "test.parquet"))
+    assert dict(loading.load(card, "default").queries) == {"default-q0": "a mill", "default-q1": "a river"}
 
 
 def test_rows_of_question_and_page_are_a_task_of_different_pages_and_questions(card: Card, tmp_path: Path) -> None:

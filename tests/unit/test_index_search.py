@@ -14,7 +14,7 @@ from PIL import Image
 
 from unitower.errors import IndexMismatch, UnreadableFile
 from unitower.index import Index
-from unitower.index.searching import MODES
+from unitower.index.searching import MODES, Mode
 from unitower.index.snippet import LENGTH, STRETCH, snippet
 from unitower.scoring import maxsim
 from unitower.stores import open_store
@@ -361,6 +361,27 @@ def test_hits_by_file_tell_the_best_place_what_matches_and_what_stands_beside(
     assert sorted(source.page or 0 for source in hits[0].others) == [4, 5, 6]  # they have words of the query
     assert [source.page for source in hits[0].neighbours] == [1, 3]
     assert hits[1].neighbours == ()
+
+
+@pytest.mark.parametrize("mode", ["dense", "multi", "text"])
+def test_a_signal_by_itself_tells_which_places_of_a_file_match(mode: Mode, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unitower.index.adding.read", read_lines)
+    monkeypatch.setattr("unitower.index.adding.count", count_lines)
+    lines = ["the rent is due in may", "the rent is due in june", "nothing here", "the rent is due in may now", "due rent", "all else"]
+    write("docs/long.txt", "\n".join(lines))
+    index = Index.open(encoder=encoder)
+    index.add(["docs"])
+    (hit,) = index.search(lines[0], group="file", mode=mode, fold=False)
+
+    made = encoder.encode(lines, role="passage")
+    scores = {"dense": made.dense @ made.dense[0], "multi": maxsim(made.multi[0], made.multi)}
+    if mode == "text":
+        expected = [number for number, line in enumerate(lines, start=1) if {*line.split()} & {*lines[0].split()}]
+    else:
+        expected = [number for number, score in enumerate(scores[mode], start=1) if score >= 0.9 * max(scores[mode])]
+    assert 1 < len(expected) < len(lines)
+    assert (hit.source.page, hit.matches) == (1, len(expected))
+    assert sorted([1, *(source.page or 0 for source in hit.others)]) == expected
 
 
 def test_files_are_found_beyond_one_that_fills_the_list(encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from unitower.model.checkpoint import read_checkpoint
 from unitower.model.config import LoraConfig
 from unitower.recipes.smoke import TOWER
 from unitower.training.loop import Told, rate, train
-from unitower.training.recipe import Mix, Objective, Phase, Recipe, Source, find
+from unitower.training.recipe import Mix, Objective, Phase, Recipe, Source, find, load
 
 COLOURS = {"red": (220, 30, 30), "green": (20, 160, 40), "blue": (30, 60, 220), "grey": (120, 120, 120), "white": (255, 255, 255)}
 SMALL = replace(
@@ -236,7 +236,15 @@ def test_settings_reach_into_a_recipe() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [("sed=3", "no setting 'sed'"), ("phases.nothing.steps=1", "no 'nothing'"), ("seed=many", "int"), ("seed", "KEY=VALUE")],
+    [
+        ("sed=3", "no setting 'sed'"),
+        ("phases.nothing.steps=1", "no 'nothing'"),
+        ("seed=many", "int"),
+        ("seed", "KEY=VALUE"),
+        ("save_every=0", "save_every is 0: give a number of steps, 1 or more"),
+        ("log_every=-5", "log_every is -5: give a number of steps, 1 or more"),
+        ("save_every=None", "save_every is None: give a number of steps, 1 or more"),
+    ],
 )
 def test_a_wrong_setting_is_named(setting: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -248,3 +256,11 @@ def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:
         find("nothing")
     shutil.copy(Path(unitower.__file__).parent / "recipes" / "smoke.py", tmp_path / "mine.py")
     assert find(str(tmp_path / "mine.py")).name == "smoke"
+
+
+def test_a_file_without_a_recipe_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("recipe = 3\n", encoding="utf-8")
+    (tmp_path / "none.py").write_text("", encoding="utf-8")
+    for name in ("mine.py", "none.py"):
+        with pytest.raises(ValueError, match=rf"{name} has no recipe\(\): define a function of that name"):
+            load(str(tmp_path / name))

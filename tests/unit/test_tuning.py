@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fake import FakeEncoder
 
+from unitower.commands.tune import asked
 from unitower.errors import StoreError
 from unitower.index import Index
 from unitower.index.tuning import Bench, Measured, Setting, Tuning, beats, plot, recommended, tune
@@ -107,3 +108,16 @@ def test_what_none_beats_is_shown() -> None:
     now, small, worse = of(0.99, 100, 10), of(0.96, 50, 5), of(0.95, 60, 6)
     shown = Tuning(pages=9, sampled=9, queries=1, wanted=0.9, now=now, best=small, measured=(now, small, worse)).frontier
     assert shown == [small, now]
+
+
+def test_queries_are_read_as_utf8_with_a_mark_or_without_and_else_the_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "questions.txt"
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_text("Wo ist der Schlüssel?\n\n  Wann?\n", encoding=encoding)
+        assert asked(path) == ["Wo ist der Schlüssel?", "Wann?"]
+    path.write_text("Wo ist der Schlüssel?\n", encoding="latin-1")
+    with pytest.raises(ValueError, match=r"questions\.txt is not UTF-8 \(invalid start byte at byte 16\): save it as UTF-8"):
+        asked(path)
+    path.write_text(" \n", encoding="utf-8")
+    with pytest.raises(ValueError, match="holds no queries"):
+        asked(path)

@@ -1,12 +1,12 @@
 """What smaller vectors cost: nDCG@10 with fewer columns, fewer bits, and fewer token vectors.
 
-Only documents are made smaller; queries keep what they have, since there is one of them. The rules, row by row and without training:
+Only documents are made smaller; queries keep what they have, since there is one of them. The rules, without training:
 
     width    the first columns, made a unit row again (Kusupati et al. 2022)
     float16  rounded
-    int8     round(127 x / max|x|), and the scale max|x| / 127 as a float32
+    int8     row by row, as an index codes token vectors (`codes.quantised`)
     binary   the sign of each column
-    pooling  means of clusters of a document's token vectors, made unit rows; spherical k-means from rows evenly spaced
+    pooling  token vectors of a document merged as `unitower index --pool` does (`encode.compress`)
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unitower import codes
 from unitower.analysis.measures import Mean, mean_of
+from unitower.encode.compress import pooled
 from unitower.evaluation.metrics import Measure
 from unitower.evaluation.models import all_maxsims
 from unitower.types import Embeddings, Floats, Ragged
@@ -50,9 +52,8 @@ def int8(rows: Floats) -> Floats:
     >>> [f"{x:.4f}" for x in int8(np.array([[1.0, 0.4]], np.float32))[0]]
     ['1.0000', '0.4016']
     """
-    largest = np.abs(rows).max(axis=1, keepdims=True)
-    scale = np.where(largest > 0, largest, 1).astype(np.float32) / np.float32(127)
-    return np.asarray(np.rint(rows / scale) * scale, np.float32)
+    coded, scales = codes.quantised(rows)
+    return np.asarray(coded * scales[:, None], np.float32)
 
 
 BITS: Mapping[str, tuple[Callable[[Floats], Floats], float, int]] = {
@@ -81,24 +82,6 @@ def widths(full: int) -> list[int]:
     while found[-1] // 2 >= NARROWEST:
         found.append(found[-1] // 2)
     return found
-
-
-def pooled(rows: Floats, factor: int) -> Floats:
-    """About one row for every `factor` rows [t, m], in unit length: ceil(t / factor) at most.
-
-    >>> pooled(np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32), 2).tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
-    """
-    number = -(-len(rows) // factor)
-    if number == len(rows):
-        return rows
-    centres = rows[np.arange(number) * len(rows) // number]
-    for _ in range(10):
-        nearest = (rows @ centres.T).argmax(axis=1)
-        order = np.argsort(nearest, kind="stable")
-        starts = np.flatnonzero(np.diff(nearest[order], prepend=-1))
-        centres = cut(np.add.reduceat(rows[order], starts), rows.shape[1])
-    return centres
 
 
 def ndcg(scores_QN: Floats, grades: Sequence[Mapping[int, int]]) -> list[float]:
@@ -134,7 +117,7 @@ def costs(queries: Embeddings, documents: Embeddings, grades: Sequence[Mapping[i
     multi, width = documents.multi, documents.multi.width
     for bits, factor in [*((bits, 1) for bits in BITS), *(("float16", factor) for factor in POOLED)]:
         rounded, column, row = BITS[bits]
-        fewer = multi if factor == 1 else Ragged.of(pooled(rows, factor) for rows in multi)
+        fewer = pooled(multi, factor=factor)
         figure = mean_of(ndcg(all_maxsims(queries.multi, Ragged(rounded(fewer.data), fewer.offsets)), grades), seed=seed)
         size = len(fewer.data) / len(fewer) * (width * column + row)
         yield Cost(head="late", bits=bits, width=width, pooled=factor, bytes=size, ndcg=figure)

@@ -43,8 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def asked(path: Path) -> list[str]:
-    """The queries of a file. ValueError where there are none."""
-    queries = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    """The queries of a file. ValueError where there are none, or where it is not UTF-8."""
+    try:
+        queries = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start + 1}): save it as UTF-8.") from error
     if not queries:
         raise ValueError(f"{path} holds no queries: write one a line.")
     return queries

@@ -73,16 +73,18 @@ class Card:
 
     @classmethod
     def read(cls, card: str | Path | Mapping[str, Any]) -> Card:
-        """From a TOML file or a table. ValueError names what is missing, unknown or not pinned."""
+        """From a TOML file or a table. ValueError names what is missing, unknown or not pinned, and a file that is no TOML or not UTF-8."""
         folder = None
         if isinstance(card, Mapping):
             values, where = dict(card), "the card"
         else:
             where, folder = str(card), Path(card).expanduser().parent
             try:
-                values = tomllib.loads(Path(card).expanduser().read_text(encoding="utf-8"))
+                values = tomllib.loads(Path(card).expanduser().read_text(encoding="utf-8-sig"))
             except FileNotFoundError as error:
                 raise ValueError(f"there is no card {card}.") from error
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{card} is not UTF-8 ({error.reason} at byte {error.start + 1}): save it as UTF-8.") from error
             except tomllib.TOMLDecodeError as error:
                 raise ValueError(f"{card} is no TOML: {error}") from error
         known = [f.name for f in fields(cls)]

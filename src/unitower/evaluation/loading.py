@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ def load(card: Card, subset: str) -> Task:
     Queries that are empty or have no relevant page are left out, and so are judgements of pages that are not there; `identity` tells
     how many.
 
-    UnitowerError if the data cannot be had, lack a column, or hold no query.
+    UnitowerError if the data cannot be had, lack a column, give one id to several documents or to queries of other words, or hold no
+    query.
     """
     task = _beir(card, subset) if card.shape == "beir" else _qa(card, subset)
     if not task.queries:
@@ -157,13 +159,25 @@ def _beir(card: Card, subset: str) -> Task:
     pages = Table(card, card.part(subset, "corpus"), wanted=["corpus-id"])
     judged = Table(card, card.part(subset, "qrels"), wanted=["query-id", "corpus-id", "score"])
     ids = [str(row["corpus-id"]) for row in pages.light("corpus-id")]
+    _each_its_own(ids, pages, "corpus-id", what="document")
     chosen = (row for row in queries.light("query-id", "query", *([column] if column else [])) if not column or row[column] == subset)
-    texts = {str(row["query-id"]): str(row["query"] or "") for row in chosen}
+    asked = list(dict.fromkeys((str(row["query-id"]), str(row["query"] or "")) for row in chosen))
+    _each_its_own((id for id, _ in asked), queries, "query-id", what="query")
+    texts = dict(asked)
     grades: dict[str, dict[str, int]] = {}
     for row in judged.light("query-id", "corpus-id", "score"):
         if str(row["query-id"]) in texts or not column:
             grades.setdefault(str(row["query-id"]), {})[str(row["corpus-id"])] = int(row["score"])
     return _task(card, subset, texts=texts, corpus=Pages(pages, ids=ids), grades=grades)
+
+
+def _each_its_own(ids: Iterable[str], table: Table, column: str, *, what: str) -> None:
+    """UnitowerError names an id that stands there several times, and its table."""
+    for id, times in Counter(ids).most_common(1):
+        if times > 1:
+            raise UnitowerError(
+                f"{table.place}: {table.columns[column]} {id!r} stands there {times} times: every {what} needs an id of its own."
+            )
 
 
 def _qa(card: Card, subset: str) -> Task:

@@ -3,6 +3,7 @@
     out/results.jsonl                     what is measured, a line each
     out/runs/nano.multi/jina_vdr/tatqa.trec      the documents found, in TREC's form
     out/qrels/jina_vdr/tatqa.qrels        the judgements they were measured by
+    out/unfinished/lock                   held by the one run that adds results
 
 A line replaces an earlier one of the same task, rule, limit, model and mode.
 """
@@ -21,6 +22,12 @@ from unitower.errors import UnitowerError
 from unitower.evaluation.trec import write_whole
 
 FILE = "results.jsonl"
+
+LOCK = "unfinished/lock"
+"""Lies where nothing is kept for good, and stays there: a lock file that is taken away would be two, to those who wait for it."""
+
+LOCK_WAIT_S = 30.0
+"""Adding results takes milliseconds: whoever has the lock for longer hangs."""
 
 FORMAT = 1
 
@@ -103,6 +110,22 @@ def write(path: Path, results: Iterable[Result]) -> None:
     kept = {result.key: result for result in results}
     file = path / FILE if path.is_dir() or not path.suffix else path
     write_whole(file, (json.dumps(result.as_dict(), ensure_ascii=False) + "\n" for result in kept.values()))
+
+
+def add(out: Path, made: Iterable[Result]) -> None:
+    """Results beside those of the folder, in place of those of the same key. Runs that add to it at once lose none.
+
+    UnitowerError if another process keeps the folder from being written to.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = out / LOCK
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=LOCK_WAIT_S):
+            write(out, [*read(out), *made])
+    except Timeout as error:
+        raise UnitowerError(f"{out / FILE} is being written to by another process. Run again when that has ended.") from error
 
 
 def weights(tasks: Iterable[str]) -> dict[str, float]:

@@ -154,7 +154,7 @@ def one(
             )
     for result in made:
         trec.write_run(files / "runs" / result.system / f"{whole.name}.trec", searched.runs[result.mode], tag=result.system)
-    results.write(out, [*results.read(out), *made])
+    results.add(out, made)
     keep.unlink(missing_ok=True)
     return made
 
@@ -174,7 +174,7 @@ def by_mteb(card: Card, subset: str, model: Model, *, out: Path, modes: Sequence
         and (result.fingerprint["model"], result.fingerprint["data"]["revision"]) == (about, card.revision)
     }
     made = mteb_bridge.results(card, subset, model, modes=[mode for mode in modes if mode not in known], versions=versions())
-    results.write(out, [*results.read(out), *made])
+    results.add(out, made)
     return [*known.values(), *made]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -26,7 +27,7 @@ GROUPED_FROM = 100
 """Entries that are found at least, before they are grouped by file."""
 
 AS_GOOD = 0.9
-"""Share of the best MaxSim from which an entry counts as a match of a file, where the words do not say so."""
+"""Share of the best likeness from which an entry counts as a match of a file, where the words do not say so."""
 
 OTHERS_TOLD = 5
 
@@ -71,8 +72,8 @@ def by_file(
 ) -> list[Hit]:
     """A hit for each file: its best entry, with the number of its entries that match, the best of these, and its neighbours.
 
-    An entry matches if it has words of the query, or a MaxSim of at least AS_GOOD of the best there is; those beyond the best hundred
-    (or ten times k) are not counted.
+    An entry matches if it has words of the query, where words are searched, or a likeness of at least AS_GOOD of the best there is; those
+    beyond the best hundred (or ten times k) are not counted.
 
     items  what the ledger knows of a file, by its key
     """
@@ -87,11 +88,12 @@ def by_file(
         if len(files) >= question.k or len(found) < number:
             break
         number *= 4  # a few long files fill the list
-    best = max((one.signals.get("multi", 0.0) for one in found), default=0.0)
+    best = max(map(likeness, found), default=-math.inf)
+    good = best - (1 - AS_GOOD) * abs(best)
     hits = []
     for rank, (path, of_file) in enumerate(list(files.items())[: question.k], start=1):
         first = of_file[0]
-        matching = [one for one in of_file if "text" in one.signals or one.signals.get("multi", -1.0) >= AS_GOOD * best]
+        matching = [one for one in of_file if "text" in one.signals or likeness(one) >= good]
         others = [one for one in matching if one is not first]
         part = entries[first.id].part
         beside = [item.id for item in items(path) if abs(item.part - part) == 1]
@@ -105,6 +107,11 @@ def by_file(
             )
         )
     return hits
+
+
+def likeness(one: Found) -> float:
+    """What its vectors say: MaxSim, or the cosine where dense vectors are searched instead; -inf where words alone found it."""
+    return one.signals.get("multi", one.signals.get("dense", -math.inf))
 
 
 def _entries(store: Store, found: Sequence[Found]) -> dict[str, Entry]:

@@ -41,6 +41,7 @@ from unitower.training.letters import LetterCodes
 from unitower.training.loop import Told, hash_of
 from unitower.training.pages import Pages, Part, Together
 from unitower.training.reading import SHAPES, Pens, Reader, Reading, Shape
+from unitower.training.recipe import check_steps
 from unitower.training.spelling import codes
 from unitower.training.start import from_nothing
 from unitower.training.teacher import minilm, read_taught, texts_to_teach, write_taught
@@ -88,6 +89,8 @@ class Course:
     tower    shape of the model
     lora     rank and scale of its adapters
     workers  processes that make training material; the result does not depend on them
+
+    ValueError for a stage that saves or logs every 0 steps.
     """
 
     name: str
@@ -96,6 +99,11 @@ class Course:
     lora: LoraConfig = field(default_factory=lambda: LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0))
     seed: int = 0
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        for stage in self.stages:
+            if schedule := getattr(stage, "schedule", None):
+                check_steps(schedule, where=f"stage {stage.name!r}: ")
 
 
 def run_course(

@@ -106,7 +106,7 @@ class Recipe:
     config      shape of a tower that starts from nothing, with the tokenizer and preprocessing of `start`; None: the weights of `start`
     lora        rank and scale of the adapters
     precision   "bfloat16" or "float32" arithmetic; what is trained is kept in float32
-    save_every  steps between states a killed run resumes from
+    save_every  steps between states a killed run resumes from; log_every: between lines of progress. ValueError for less than one
     revisions   Hub id -> commit (40 digits), of `start` and of the data sets whose card says none
     """
 
@@ -120,6 +120,17 @@ class Recipe:
     save_every: int = 100
     log_every: int = 10
     revisions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_steps(self)
+
+
+def check_steps(settings: Any, *, where: str = "") -> None:
+    """ValueError where `save_every` or `log_every` is no number of steps, before anything is trained."""
+    for name in ("save_every", "log_every"):
+        every = getattr(settings, name)
+        if not every or every < 1:
+            raise ValueError(f"{where}{name} is {every}: give a number of steps, 1 or more; one beyond the last step comes to never.")
 
 
 def pinned(recipe: Recipe) -> Recipe:
@@ -172,7 +183,7 @@ def load(name: str, *, settings: Sequence[str] = ()) -> object:
 
     A key is a path of fields: `seed=1`, `phases.0.steps=20`, `phases.pairs.objective.temperature=0.05`.
 
-    ValueError names the recipes there are, the fields there are, or the value that does not fit.
+    ValueError names the recipes there are, the fields there are, the value that does not fit, or a file without recipe().
     """
     path = Path(name)
     if path.suffix == ".py":
@@ -187,7 +198,10 @@ def load(name: str, *, settings: Sequence[str] = ()) -> object:
         module = importlib.import_module(f"unitower.recipes.{name}")
     else:
         raise ValueError(f"there is no recipe {name!r}; there are {', '.join(recipes())}, or give the path of a .py file with recipe().")
-    recipe: object = module.recipe()
+    make = getattr(module, "recipe", None)
+    if not callable(make):
+        raise ValueError(f"{name} has no recipe(): define a function of that name that gives a Recipe or a Course.")
+    recipe: object = make()
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
