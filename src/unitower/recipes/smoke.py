@@ -1,4 +1,4 @@
-"""The whole recipe at toy size: a tower from nothing, pairs, then the three adapters. Three minutes of one core, offline.
+"""The whole recipe at toy size: a tower from nothing, pairs, then the three adapters. Two minutes of one core, offline.
 
 It shows that everything works and learns, not that the result is good: docstrings of the standard library teach a little English and
 Python, pages are there so that their way through the tower is walked.
