@@ -15,7 +15,9 @@ from PIL import Image, ImageDraw
 from reportlab.lib.pagesizes import A5
 from reportlab.pdfgen import canvas
 
-from unitower.builder import consensus, filters, known, near
+from unitower.builder import consensus, filters, judge, known, near
+from unitower.builder.annotation.export import export
+from unitower.builder.annotation.journal import Journal
 from unitower.builder.build import Built, build
 from unitower.builder.config import made, read
 from unitower.builder.endpoint import Usage
@@ -50,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def config(folder: Path, **changes: Any) -> Any:
+def config(folder: Path, /, **changes: Any) -> Any:
     values: dict[str, Any] = {
         "name": "harbour",
         "about": "Questions over harbour papers.",
@@ -167,6 +169,56 @@ def test_nothing_left_is_an_error_that_says_why(folder: Path) -> None:
     assert not (folder / "harbour").exists()
 
 
+# The set of what people accepted
+
+
+def accepted(place: Path, *queries: str) -> None:
+    """Accept some of a set's queries."""
+    journal = Journal(place / "annotations.jsonl")
+    for query in queries:
+        journal.add({"id": f"anna {query}", "who": "anna", "do": "judge", "query": query, "verdict": "accept"})
+
+
+def contents(place: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in [*place.rglob("*.*"), place.with_name(f"{place.name}.toml")]}
+
+
+@pytest.mark.parametrize("to", ["harbour", "papers/../harbour", "linked", "harbour/judged", "."])
+def test_the_judged_set_is_never_written_over(folder: Path, monkeypatch: pytest.MonkeyPatch, to: str) -> None:
+    monkeypatch.chdir(folder)
+    made = build(config(folder))
+    (folder / "linked").symlink_to(made.place)
+    accepted(made.place, WrittenSet(made.place).drafts[0].id)
+    before = contents(made.place)
+    with pytest.raises(ValueError, match="is not apart from the judged set harbour, which stays as it is: export to a new folder"):
+        export(Path("harbour"), Path(to))
+    assert contents(made.place) == before
+    assert sorted(path.name for path in folder.iterdir()) == ["harbour", "harbour.toml", "linked", "papers"]
+
+
+def test_the_folder_of_a_set_may_be_where_one_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = build(config(folder))
+    accepted(made.place, WrittenSet(made.place).drafts[0].id)
+    monkeypatch.chdir(made.place)
+    assert export(Path(), Path("../judged")).queries == 1
+    assert "The queries of harbour, judged by 1 person." in (folder / "judged" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_second_export_takes_the_place_of_the_first_and_keeps_what_was_judged_there(folder: Path) -> None:
+    made = build(config(folder))
+    first, second, *_ = [draft.id for draft in WrittenSet(made.place).drafts]
+    before = contents(made.place)
+    accepted(made.place, first)
+    assert export(made.place, folder / "judged").queries == 1
+    accepted(folder / "judged", first)
+    accepted(made.place, second)
+    assert export(made.place, folder / "judged").queries == 2
+    assert Journal(folder / "judged" / "annotations.jsonl").standing().verdicts == {first: {"anna": "accept"}}
+    kept = contents(made.place)
+    assert kept.pop(made.place / "annotations.jsonl")
+    assert kept == before
+
+
 # Filters
 
 
@@ -258,7 +310,7 @@ def test_consensus_keeps_what_enough_rankings_find() -> None:
     assert {one.reason for one in notes} == {"no consensus"}
 
 
-@pytest.mark.parametrize("wrong", [{"rankers": []}, {"agree": 2}, {"k": 0}, {"ranker": ["words"]}])
+@pytest.mark.parametrize("wrong", [{"rankers": []}, {"agree": 2}, {"k": 0}, {"ranker": ["words"]}, {"rankers": "words"}, {"k": "ten"}])
 def test_a_consensus_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="consensus"):
         consensus.settings(wrong)
@@ -300,6 +352,14 @@ def test_what_is_asked_of_a_text_stands_in_it() -> None:
         ({"output": {"shapes": ["coco"]}}, "shapes is 'coco'"),
         ({"filters": {"several": "drop it"}}, "several is"),
         ({"queries": []}, "at least one"),
+        ({"sources": {"kind": "files"}}, r"test: sources is {'kind': 'files'}; it is a list of tables: \[\[sources\]\] in place of"),
+        ({"queries": ["templates"]}, r"queries is \['templates'\]; it is a list of tables"),
+        ({"name": 5}, "name is 5; it is a text"),
+        ({"seed": "1"}, "seed is '1'; it is a whole number"),
+        ({"filters": "all"}, r"filters is 'all'; it is a table: \[filters\]"),
+        ({"filters": {"realistic": "no"}}, r"test, \[filters\]: realistic is 'no'; it is true or false"),
+        ({"output": {"shapes": "beir"}}, r"test, \[output\]: shapes is 'beir'; it is a list of texts: \[\"beir\"\]"),
+        ({"folder": "papers"}, "there is no field 'folder'"),
     ],
 )
 def test_a_wrong_config_is_told_with_what_would_be_right(folder: Path, changes: dict[str, Any], message: str) -> None:
@@ -366,6 +426,34 @@ def test_a_chat_endpoint_writes_and_judges_and_what_it_rejects_is_named(folder: 
     ]
     assert pages[0] == "report.pdf#page=2"
     assert len(pages) == 2  # the second picture answers it too, says the judge
+
+
+def test_a_passage_is_judged_by_its_own_text_and_pictures_of_others_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN_KEY", KEY)
+    Image.new("RGB", (40, 60), "grey").save(tmp_path / "page.png")
+    pages = [
+        Page(id="passage", image=None, text="The crane on the north quay lost a cogwheel."),
+        Page(id="drawn", image=tmp_path / "page.png", text="The crane on the north quay was painted."),
+        Page(id="other", image=tmp_path / "page.png", text="North of the quay."),
+    ]
+    drafts = [draft("who lost a cogwheel on the north quay", page="passage"), draft("who painted the north quay", page="drawn")]
+    answer = json.dumps({"relevant": True, "realistic": True, "several": False, "also": [2, 3]})
+    with serving([Answer(say=answer)]) as server:
+        options = {"url": server.url, "model": "m", "key_env": "STAND_IN_KEY", "parallel": 1}
+        left = judge.judged(drafts, pages, Texts(pages), lambda dropped: None, options=options, folder=tmp_path, rule="add")
+    (*passage, told), (*drawn, plain) = (request["messages"][1]["content"] for request in server.requests)
+    assert passage == []
+    assert told["text"].endswith("The page is a text without a picture:\nThe crane on the north quay lost a cogwheel.")
+    assert len(drawn) == 2
+    assert "without a picture" not in plain["text"]
+    assert [list(one.pages) for one in left] == [["passage"], ["drawn", "other"]]
+
+
+@pytest.mark.parametrize("wrong", [{"others": "2"}, {"prompt": 3}, {"timeout_s": "60"}])
+def test_an_option_of_the_judge_of_the_wrong_type_is_told(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    options = {"url": "http://localhost/v1", "model": "m", **wrong}
+    with pytest.raises(ValueError, match=rf"\[filters\], judge: {next(iter(wrong))} is "):
+        judge.judged([], [], Texts([]), lambda dropped: None, options=options, folder=tmp_path, rule="add")
 
 
 def test_pages_for_which_no_money_is_left_are_named_and_what_was_spent(

@@ -121,6 +121,9 @@ def test_no_command_prints_the_help_and_is_an_error_of_usage(capsys: pytest.Capt
         "embed --role query --dim 0",
         "embed --role query --format npz",
         "index . --dtype float16",
+        "bench annotate harbour --port 70000",
+        "bench annotate harbour --port -1",
+        "bench annotate harbour --port http",
     ],
 )
 def test_a_command_typed_wrong_ends_with_2_and_its_usage(typed: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unitower.builder.config import table
 from unitower.builder.endpoint import Endpoint, NoAnswer, Settings, Spent, Usage
+from unitower.evaluation import toml
 
 T = TypeVar("T")
 
@@ -21,12 +21,8 @@ LONGEST_TEXT = 6000
 
 
 def prompt(name: str, folder: Path, own: str = "") -> str:
-    """A prompt: a file of one's own beneath the folder, or ours of that name."""
-    path = folder / own if own else FOLDER / f"{name}.txt"
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"prompt {path} cannot be read: {error}") from error
+    """A prompt: a file of one's own beneath the folder, or ours of that name. ValueError where it cannot be read."""
+    return toml.text_of(folder / own if own else FOLDER / f"{name}.txt").strip()
 
 
 def filled(template: str, **values: str) -> str:
@@ -52,8 +48,8 @@ def filled(template: str, **values: str) -> str:
 
 
 def endpoint(options: Mapping[str, Any], folder: Path, *, where: str) -> Endpoint:
-    """An endpoint of a table of a config. ValueError names what is missing or unknown in it."""
-    made = Endpoint(table(Settings, options, where=where), folder=folder)
+    """An endpoint of a table of a config. ValueError names what is missing, unknown or wrong in it."""
+    made = Endpoint(toml.table(Settings, options, where=where), folder=folder)
     _ASKED.get([]).append(made.usage)
     return made
 

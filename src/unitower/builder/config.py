@@ -29,15 +29,12 @@ import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, get_type_hints
 
-from unitower.builder import languages
-
-T = TypeVar("T")
+from unitower.evaluation import toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +103,17 @@ class Config:
 
 def read(path: Path) -> Config:
     """The config in a file. ValueError names what is missing, unknown or wrong in it."""
-    return made(languages.toml_of(path), folder=path.parent, where=str(path))
+    return made(toml.read(path), folder=path.parent, where=str(path))
 
 
 def made(values: Mapping[str, Any], *, folder: Path, where: str) -> Config:
     """A config of values. Errors as of `read`."""
-    given = dict(values)
-    given["filters"] = table(Filters, given.get("filters", {}), where=f"{where}, [filters]")
-    given["output"] = table(Output, given.get("output", {}), where=f"{where}, [output]")
-    config = table(Config, {**given, "folder": folder}, where=where)
+    toml.check_fields(values, Config, where=where, given={"folder"})
+    parts = {
+        "filters": toml.table(Filters, values.get("filters", {}), where=f"{where}, [filters]"),
+        "output": toml.table(Output, values.get("output", {}), where=f"{where}, [output]"),
+    }
+    config = Config(**{**values, **parts}, folder=folder)
     choices = {
         "shapes": (config.output.shapes, {"beir", "qa"}),
         "format": ([config.output.format], {"webp", "png"}),
@@ -130,37 +129,17 @@ def made(values: Mapping[str, Any], *, folder: Path, where: str) -> Config:
     return config
 
 
-def table(kind: type[T], values: Mapping[str, Any], *, where: str) -> T:
-    """A dataclass of a TOML table. ValueError names a key that is missing or unknown."""
-    names = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    _known(values, names, where=where)
-    for name, one in names.items():
-        if name not in values and one.default is MISSING and one.default_factory is MISSING:
-            raise ValueError(f"{where}: {name} is missing.")
-    return kind(**values)
-
-
 def chosen(package: ModuleType, options: Mapping[str, Any], *, verb: str, where: str) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function `verb` of the module that `kind` names, and the other options. ValueError where either is unknown to it."""
+    """The function `verb` of the module that `kind` names, and the other options. ValueError where they are not what it takes."""
     kinds = package.kinds()
     kind = options.get("kind", "")
     if kind not in kinds:
         raise ValueError(f"{where}: kind is {kind!r}; there are {', '.join(kinds)}.")
     function = getattr(importlib.import_module(f"{package.__name__}.{kind}"), verb)
     rest = {key: value for key, value in options.items() if key != "kind"}
-    parameters = inspect.signature(function).parameters
     ours = {"folder", "notes"} if verb == "pages" else {"pages", "folder", "seed", "notes"}  # given by the build, not by the config
-    _known(rest, {name for name in parameters if name not in ours}, where=f"{where} of kind {kind!r}")
-    for name, parameter in parameters.items():
-        if name not in ours and parameter.default is inspect.Parameter.empty and name not in rest:
-            raise ValueError(f"{where} of kind {kind!r}: {name} is missing.")
+    theirs = {name: one for name, one in inspect.signature(function).parameters.items() if name not in ours}
+    hints = get_type_hints(function)
+    needed = [name for name, one in theirs.items() if one.default is inspect.Parameter.empty]
+    toml.check(rest, {name: hints[name] for name in theirs}, needed=needed, where=f"{where} of kind {kind!r}")
     return function, rest
-
-
-def _known(values: Mapping[str, Any], names: Mapping[str, Any] | set[str], *, where: str) -> None:
-    for key in values:
-        if key not in names:
-            near = get_close_matches(key, list(names), 1)
-            raise ValueError(
-                f"{where}: there is no {key!r}" + (f"; did you mean {near[0]!r}?" if near else f" ({', '.join(sorted(names))}).")
-            )

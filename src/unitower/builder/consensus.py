@@ -13,6 +13,7 @@ import numpy as np
 
 from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import Texts
+from unitower.evaluation import toml
 from unitower.scoring import maxsim
 from unitower.types import Encodes
 
@@ -22,11 +23,9 @@ Ranker = Callable[[Draft], Sequence[str]]
 
 
 def settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The table `filters.consensus` with what it leaves out. ValueError names what is unknown or out of range in it."""
-    known = {"rankers": ["words"], "k": 10, "agree": 1}
-    if unknown := sorted(values.keys() - known.keys()):
-        raise ValueError(f"consensus has no {unknown[0]!r}; there are {', '.join(known)}.")
-    found = {**known, **values}
+    """The table `filters.consensus` with what it leaves out. ValueError names what is unknown, wrong or out of range in it."""
+    toml.check(values, {"rankers": Sequence[str], "k": int, "agree": int}, where="[filters], consensus")
+    found = {"rankers": ["words"], "k": 10, "agree": 1, **values}
     if not found["rankers"] or not 1 <= found["agree"] <= len(found["rankers"]) or found["k"] < 1:
         raise ValueError(f"consensus of {found}: agree lies between 1 and the number of rankers, k is 1 or more.")
     return found

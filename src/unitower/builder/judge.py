@@ -14,6 +14,10 @@ from unitower.builder import asking
 from unitower.builder.endpoint import EndpointError
 from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import Texts
+from unitower.evaluation import toml
+
+OURS = {"prompt": str, "others": int}
+"""Options of a judge beside those of its endpoint."""
 
 OTHERS = 2
 """Further pages that are shown along: the likeliest by words. Each costs as much as the first."""
@@ -32,20 +36,24 @@ def judged(
     """The queries that the endpoint finds relevant and realistic.
 
     options  of the endpoint, see `endpoint.Settings`; `prompt` is a file of one's own with {query}, `others` how many further pages are
-             shown along
+             shown along; none with a page that is a text without a picture
     rule     what becomes of queries that further pages answer too: "drop", "add" those it was shown, or "keep"
 
     Where no money is left, queries are dropped as unjudged.
     """
-    settings = {name: value for name, value in options.items() if name not in ("prompt", "others")}
-    asked = asking.endpoint(settings, folder, where="[filters], judge")
-    system, template = asking.prompt("system", folder), asking.prompt("judge", folder, options.get("prompt", ""))
+    ours = {name: value for name, value in options.items() if name in OURS}
+    toml.check(ours, OURS, where="[filters], judge")
+    asked = asking.endpoint({name: value for name, value in options.items() if name not in OURS}, folder, where="[filters], judge")
+    system, template = asking.prompt("system", folder), asking.prompt("judge", folder, ours.get("prompt", ""))
+    most = ours.get("others", OTHERS)
     by_id = {page.id: page for page in pages}
     shown: dict[str, list[Page]] = {}
     for draft in drafts:
-        others = [id for id in texts.ranked(draft.text, k=options.get("others", OTHERS) + len(draft.pages)) if id not in draft.pages]
-        near = [by_id[id] for id in others[: options.get("others", OTHERS)]]
-        shown[draft.id] = [by_id[draft.page], *(page for page in near if isinstance(page.image, Path))]
+        own = by_id[draft.page]
+        others = [id for id in texts.ranked(draft.text, k=most + len(draft.pages)) if id not in draft.pages]
+        # the prompt takes the first picture for the page that was asked of: a text is judged by itself
+        near = [by_id[id] for id in others[:most]] if isinstance(own.image, Path) else []
+        shown[draft.id] = [own, *(page for page in near if isinstance(page.image, Path))]
 
     def ask(draft: Draft) -> Any:
         pictures = [page.image for page in shown[draft.id] if isinstance(page.image, Path)]

@@ -11,16 +11,15 @@ A file more is a language more. What is filled in stands between quotation marks
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from unitower.builder.types import KINDS
+from unitower.evaluation import toml
 
 FOLDER = Path(__file__).parent / "templates"
 
@@ -53,35 +52,32 @@ def find(code: str) -> Language:
     """The language of that code. ValueError names those there are."""
     if code not in codes():
         raise ValueError(f"there are no templates for the language {code!r}; there are some for {', '.join(codes())}.")
-    values = tomllib.loads((FOLDER / f"{code}.toml").read_text(encoding="utf-8"))
+    values = toml.read(FOLDER / f"{code}.toml")
     templates = {name: value for name, value in values.items() if isinstance(value, dict)}
     return Language(code=code, name=values["name"], common=values["common"], pointing=values["pointing"], templates=templates)
 
 
 def checked(templates: Mapping[str, Mapping[str, Sequence[str]]], *, where: str) -> Mapping[str, Mapping[str, Sequence[str]]]:
-    """Templates as they are. ValueError for a kind of query that there is none of, or a template that is no text."""
+    """Templates as they are. ValueError for a kind of query that there is none of, or an empty template."""
     for fact, by_kind in templates.items():
         for kind, texts in by_kind.items():
             if kind not in KINDS:
                 raise ValueError(f"{where}, [{fact}]: {kind!r} is no kind of query; there are {', '.join(KINDS)}.")
-            if not all(isinstance(text, str) and text.strip() for text in texts):
-                raise ValueError(f"{where}, [{fact}]: {kind} is a list of texts.")
+            if not all(text.strip() for text in texts):
+                raise ValueError(f"{where}, [{fact}]: {kind} has a template without text.")
     return templates
 
 
-def toml_of(path: Path) -> dict[str, Any]:
-    """The values of a TOML file. ValueError where it cannot be read or is none."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path} is no TOML: {error}") from error
-
-
 def dictionary(words: str | Mapping[str, Mapping[str, str]], folder: Path) -> Mapping[str, Mapping[str, str]]:
-    """Language -> word of the data -> that word in the language: as given, or from a TOML file beneath the folder."""
-    return (toml_of(folder / words) if words else {}) if isinstance(words, str) else words
+    """Language -> word of the data -> that word in the language: as given, or from a TOML file beneath the folder.
+
+    ValueError where that cannot be read or holds something else.
+    """
+    if not isinstance(words, str):
+        return words
+    values = toml.read(folder / words) if words else {}
+    toml.check(values, dict.fromkeys(values, Mapping[str, str]), where=str(folder / words))
+    return values
 
 
 def told(text: str) -> str:

@@ -27,18 +27,15 @@ import os
 import re
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import counted
-
-if TYPE_CHECKING:
-    pass
+from unitower.evaluation import toml
 
 ROWS_AT_ONCE = 64
 
@@ -125,7 +122,7 @@ def checked(place: Path) -> None:
     card = place.with_name(f"{place.name}.toml")
     if place.exists() and any(place.iterdir() if place.is_dir() else [place]) and not (place / DROPPED).is_file():
         raise ValueError(f"{place} is there and is no set made by unitower: name another place with `out`, or move it away.")
-    if card.exists() and "shape" not in tomllib.loads(card.read_text(encoding="utf-8")):
+    if card.exists() and "shape" not in toml.read(card):
         raise ValueError(
             f"{card} would be replaced by the card of the set, and is none: call a config {place.name}.build.toml, "
             "or give `out` another name."

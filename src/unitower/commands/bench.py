@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 ORDER = 80
 HELP = "make a benchmark of your own pages"
-EXAMPLE = "unitower bench build harbour.toml"
+EXAMPLE = "unitower bench build harbour.build.toml"
+LAST_PORT = 65535
 WHEN_STOPPED = "stopped; what is judged is kept, a set that was not finished is not."
 
 
@@ -38,10 +39,17 @@ def options(one: argparse.ArgumentParser) -> None:
 
     judge = subparsers.add_parser("annotate", help="judge the queries of a set, and write more, in the browser", allow_abbrev=False)
     judge.add_argument("set", metavar="DIR", help="folder of a set")
-    judge.add_argument("--port", type=int, default=8765, metavar="N", help="of the page on this machine (default: %(default)s; 0: any)")
-    judge.add_argument("--export", metavar="DIR", help="no page: write a new set of what was accepted and written")
+    judge.add_argument("--port", type=port, default=8765, metavar="N", help="of the page on this machine (default: %(default)s; 0: any)")
+    judge.add_argument("--export", metavar="DIR", help="no page: write a new set of what was accepted and written, beside the judged one")
     judge.add_argument("--unjudged", action="store_true", help="with --export: also queries that nobody has judged")
     judge.set_defaults(bench=annotate)
+
+
+def port(text: str) -> int:
+    """An argument that is a port; 0 stands for any free one."""
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: a whole number from 0 to {LAST_PORT}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
     task.py        Task: queries, documents (a Corpus, read one at a time), judgements
     cards.py       what is known of a data set, one TOML file each (the files lie in unitower/benchmarks/)
+    toml.py        the TOML that people write, checked
     loading.py     a card's tables to a Task
     rules.py       every page counts, or one page a query
     metrics.py     nDCG with both gains, recall, MAP, MRR, success; rules for ties

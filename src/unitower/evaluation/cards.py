@@ -42,13 +42,13 @@ part -> column that equals the sub-set. `text` (or `text_description`) is what w
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
+from unitower.evaluation import toml
 from unitower.evaluation.metrics import Measure
 
 SHIPPED = Path(__file__).parents[1] / "benchmarks"
@@ -141,43 +141,19 @@ class Card:
 
 def read(path: Path, *, name: str = "") -> Card:
     """The card in a file. ValueError names what is missing, unknown or wrong in it."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"{path} is no TOML: {error}") from error
-    _known(values, Card, where=str(path), given={"name", "folder"})
-    for entry in values.get("published", []):
-        _known(entry, Published, where=f"{path}, [[published]]")
+    values = toml.read(path)
+    toml.check_fields(values, Card, where=str(path), given={"name", "folder"})
     values["subsets"] = {subset: tuple(languages) for subset, languages in values["subsets"].items()}
-    values["published"] = tuple(Published(**entry) for entry in values.get("published", []))
+    where = f"{path}, [[published]]"
+    values["published"] = tuple(toml.table(Published, entry, where=where) for entry in values.get("published", []))
     for key in ("faults", "groups"):
         values[key] = tuple(values.get(key, ()))
     if values.get("measure") != SPEARMAN:
         values["measure"] = str(Measure.named(values.get("measure", "ndcg@5")))
     card = Card(name=name or path.stem, folder=path.parent, **values)
-    if card.shape not in get_args(Shape):
-        raise ValueError(f"{path}: shape is {card.shape!r}; there are {', '.join(get_args(Shape))}.")
     if not card.subsets:
         raise ValueError(f'{path}: [subsets] is empty; a set without sub-sets has one: default = ["en"].')
     return card
-
-
-def _known(
-    values: Mapping[str, Any], kind: type[Card] | type[Published] | type[Mean], *, where: str, given: Sequence[str] | set[str] = ()
-) -> None:
-    """ValueError where a key is missing, or is none of the fields."""
-    names = [f.name for f in fields(kind) if f.name not in given]
-    for key in values:
-        if key not in names:
-            near = get_close_matches(key, names, 1)
-            raise ValueError(
-                f"{where}: there is no field {key!r}" + (f"; did you mean {near[0]!r}?" if near else f" ({', '.join(names)}).")
-            )
-    for one in fields(kind):
-        if one.name in names and one.name not in values and one.default is MISSING and one.default_factory is MISSING:
-            raise ValueError(f"{where}: {one.name} is missing.")
 
 
 def names() -> list[str]:
@@ -235,7 +211,4 @@ class Mean:
 def published_means() -> list[Mean]:
     """The entries of benchmarks/published.toml, in their order."""
     path = SHIPPED / "published.toml"
-    values = tomllib.loads(path.read_text(encoding="utf-8"))["mean"]
-    for entry in values:
-        _known(entry, Mean, where=str(path))
-    return [Mean(**entry) for entry in values]
+    return [toml.table(Mean, entry, where=str(path)) for entry in toml.read(path)["mean"]]

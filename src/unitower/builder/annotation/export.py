@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,17 +14,20 @@ from unitower.builder.reading import WrittenSet
 from unitower.builder.types import Draft, Dropped
 from unitower.builder.words import counted
 from unitower.errors import UnitowerError
+from unitower.evaluation import toml
 
 
 def export(place: Path, to: Path, *, unjudged: bool = False) -> Built:
     """Write a new set: queries that somebody accepted and nobody rejected, and those that were written.
 
+    to        its folder; another set that is there is replaced, as a build replaces it, and keeps its `annotations.jsonl`
     unjudged  also queries that nobody has judged
 
-    UnitowerError if nothing is left.
+    UnitowerError if nothing is left. ValueError where writing it would change the judged set, or something that is no set.
     """
-    writing.checked(to)
     judged = WrittenSet(place)
+    _check_apart(place, to)
+    writing.checked(to)
     standing = Journal(place / writing.JOURNAL).standing()
     kept: list[Draft] = []
     dropped: list[Dropped] = []
@@ -40,8 +42,9 @@ def export(place: Path, to: Path, *, unjudged: bool = False) -> Built:
     kept += [one.draft() for one in standing.written.values()]
     if not kept:
         raise UnitowerError(f"{place}: no query was accepted so far. Judge some with `unitower bench annotate {place}`.")
-    card = place.with_name(f"{place.name}.toml")
-    about = tomllib.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
+    named = place.resolve()  # "." has no name
+    card = named.with_name(f"{named.name}.toml")
+    about = toml.read(card) if card.exists() else {}
     with tempfile.TemporaryDirectory(prefix="unitower-bench-") as scratch:
         pages = judged.pages(Path(scratch))
         writing.write(
@@ -51,11 +54,11 @@ def export(place: Path, to: Path, *, unjudged: bool = False) -> Built:
             dropped=dropped,
             about={
                 "name": to.name,
-                "about": about.get("about", place.name),
+                "about": about.get("about", named.name),
                 "licence": about.get("licence", "not specified"),
                 "citation": about.get("citation", ""),
                 "domain": about.get("domain", ""),
-                "how": _how(place, standing.annotators, standing.verdicts),
+                "how": _how(named.name, standing.annotators, standing.verdicts),
             },
             shapes=[shape for shape, folder in (("beir", "corpus"), ("qa", "qa")) if (place / folder).is_dir()],
             subsets="languages" if any(place.glob("*/queries")) else "one",
@@ -70,8 +73,16 @@ def export(place: Path, to: Path, *, unjudged: bool = False) -> Built:
     )
 
 
-def _how(place: Path, people: Sequence[str], verdicts: dict[str, dict[str, str]]) -> str:
-    told = [f"The queries of {place.name}, judged by {len(people)} {'person' if len(people) == 1 else 'people'}."]
+def _check_apart(place: Path, to: Path) -> None:
+    """ValueError where a set would be written over the judged one, into it, or over the folder that holds it."""
+    ours, theirs = place.resolve(), to.resolve()
+    within = any(one.exists() and one.samefile(ours) for one in (theirs, *theirs.parents))  # also where letters differ in case alone
+    if within or ours.is_relative_to(theirs):
+        raise ValueError(f"{to} is not apart from the judged set {place}, which stays as it is: export to a new folder beside it.")
+
+
+def _how(name: str, people: Sequence[str], verdicts: dict[str, dict[str, str]]) -> str:
+    told = [f"The queries of {name}, judged by {len(people)} {'person' if len(people) == 1 else 'people'}."]
     for one in agreements(verdicts):
         beyond = "" if one.kappa is None else f", Cohen's kappa {one.kappa:.2f}"
         told.append(f"Two of them judged {one.both} queries in common and agree on {one.share:.0%}{beyond}.")

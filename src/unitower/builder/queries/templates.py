@@ -11,6 +11,7 @@ from unitower import render
 from unitower.builder import known
 from unitower.builder import languages as speech
 from unitower.builder.types import Draft, Dropped, Fact, Page
+from unitower.evaluation import toml
 
 ARROW = " => "
 
@@ -64,7 +65,8 @@ def drafts(
 
 def _own(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]]:
     """Templates of a file of one's own, by language."""
-    values = speech.toml_of(path)
+    values = toml.read(path)
+    toml.check(values, dict.fromkeys(values, Mapping[str, Mapping[str, Sequence[str]]]), where=str(path))
     return {language: speech.checked(templates, where=f"{path}, {language}") for language, templates in values.items()}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from unitower.builder import languages
 from unitower.builder.types import KINDS, Draft, Dropped, Page
+from unitower.evaluation import toml
+
+ENTRY = {"text": str, "language": str, "kind": str, "pages": Sequence[str], "answer": str}
 
 
 def drafts(
@@ -23,16 +26,19 @@ def drafts(
 
     by  who wrote them
 
-    A query whose page is not in the set is noted. ValueError for an entry that lacks text, language or pages.
+    A query whose page is not in the set is noted. ValueError for an entry that lacks text, language or pages, or has
+    something else than these.
     """
     known = {page.id for page in pages}
-    for number, entry in enumerate(languages.toml_of(folder / path).get("query", []), start=1):
+    values = toml.read(folder / path)
+    toml.check(values, {"query": Sequence[Mapping[str, Any]]}, where=str(folder / path))
+    for number, entry in enumerate(values.get("query", []), start=1):
+        where = f"{folder / path}, query {number}"
+        toml.check(entry, ENTRY, where=where)
         missing = [name for name in ("text", "language", "pages") if not entry.get(name)]
         kind = entry.get("kind", "question")
         if missing or kind not in KINDS:
-            raise ValueError(
-                f"{folder / path}, query {number}: " + (f"{missing[0]} is missing." if missing else f"kind is {kind!r}, which is none.")
-            )
+            raise ValueError(f"{where}: " + (f"{missing[0]} is missing." if missing else f"kind is {kind!r}, which is none."))
         named = [page if page in known else f"{page}#page=1" for page in entry["pages"]]
         if lost := [page for page in named if page not in known]:
             notes(Dropped(what="query", name=entry["text"], reason="its page is not in the set", detail=", ".join(lost)))

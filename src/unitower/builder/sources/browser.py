@@ -17,6 +17,7 @@ from unitower.builder import languages
 from unitower.builder.chromium import NoBrowser, Printer, printer
 from unitower.builder.types import Dropped, Page
 from unitower.errors import UnitowerError
+from unitower.evaluation import toml
 from unitower.ingest import html as html_reader
 from unitower.ingest import markdown as markdown_reader
 from unitower.ingest.decode import text_of
@@ -32,7 +33,7 @@ def pages(
     folder: Path,
     notes: Callable[[Dropped], None],
     paths: Sequence[str],
-    px: Sequence[int] = (800, 1130),
+    px: tuple[int, int] = (800, 1130),
     language: str = "",
     most: int = 0,
     style: str = "",
@@ -52,7 +53,7 @@ def pages(
         for found in walk([root])
         if isinstance(found, Candidate) and found.path.suffix.lower() in suffixes
     ]
-    css = (folder / style if style else STYLE).read_text(encoding="utf-8")
+    css = toml.text_of(folder / style if style else STYLE)
     try:
         with printer(width_px=px[0], height_px=px[1]) as press:
             for root, path in files:

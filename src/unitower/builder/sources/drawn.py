@@ -18,7 +18,7 @@ def pages(
     languages: Sequence[str] = ("en",),
     count: int = 20,
     seed: int = 0,
-    px: Sequence[int] = (700, 1000),
+    px: tuple[int, int] = (700, 1000),
     degrade: float = 0.0,
 ) -> Iterator[Page]:
     """`count` pages, kinds and languages in turn. Queries come from the templates of render/languages/.

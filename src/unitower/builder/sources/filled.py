@@ -5,7 +5,6 @@ The form has {{name}} where a value goes, and {{#rows}} ... {{/rows}} around wha
 
 from __future__ import annotations
 
-import csv
 import html
 import re
 import tempfile
@@ -14,7 +13,9 @@ from pathlib import Path
 
 from unitower import ingest
 from unitower.builder.chromium import NoBrowser, printer
+from unitower.builder.sources._rows import Row, rows_of
 from unitower.builder.types import Dropped, Fact, Page
+from unitower.evaluation import toml
 
 VALUE = re.compile(r"\{\{(\w+)\}\}")
 REPEATED = re.compile(r"\{\{#rows\}\}(.*?)\{\{/rows\}\}", re.DOTALL)
@@ -28,22 +29,19 @@ def pages(
     path: str,
     page: Sequence[str],
     needs: Sequence[str],
-    px: Sequence[int] = (800, 1130),
+    px: tuple[int, int] = (800, 1130),
 ) -> Iterator[Page]:
     """A page for every combination of values in the columns `page` of a CSV file; a column `language` tells its language.
 
     form   HTML file; the columns of `page` and those that are the same in all rows of a page can be filled in anywhere
     needs  columns whose values tell a row from all others: a page with them answers a query about that row
 
-    Facts: a "row" for each, all its columns as slots; a template says which of them is the answer by {answer:column} in `ask`.
+    Facts: a "row" for each, all its columns as slots; a template of `ask` has the answer's column behind an arrow:
+    "What does {item} cost? => {price}" (`queries.templates`).
     """
-    pattern = (folder / form).read_text(encoding="utf-8")
-    with (folder / path).open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for column in (*page, *needs):
-        if not rows or column not in rows[0]:
-            raise ValueError(f"{folder / path} has no column {column!r}; there are {', '.join(rows[0] if rows else ())}.")
-    groups: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    pattern = toml.text_of(folder / form)
+    rows = rows_of(folder / path, needed=[*page, *needs])
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for one in rows:
         groups.setdefault(tuple(one[column] for column in page), []).append(one)
     try:

@@ -7,7 +7,6 @@ As in the synthetic sets of Jina-VDR (student-enrollment, tweet-stock, airbnb), 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from unitower import render
 from unitower.builder import languages as languages_of
+from unitower.builder.sources._rows import Row, rows_of
 from unitower.builder.types import Dropped, Fact, Page
 from unitower.errors import UnitowerError
 
@@ -38,8 +38,6 @@ PALETTES = (
     ("#00798c", "#edae49", "#8d6a9f"),
 )
 
-Row = Mapping[str, str]
-
 
 def pages(
     *,
@@ -53,7 +51,7 @@ def pages(
     draw: Sequence[str] = SHAPES,
     languages: Sequence[str] = ("en",),
     words: str | Mapping[str, Mapping[str, str]] = "",
-    px: Sequence[int] = (760, 480),
+    px: tuple[int, int] = (760, 480),
     group_digits: bool = True,
 ) -> Iterator[Page]:
     """A page for every combination of values in the columns `page`, in the order of the file.
@@ -69,13 +67,14 @@ def pages(
     ValueError names a column that is not there, a number that is none, a shape or title that is missing.
     """
     spoken = languages_of.dictionary(words, folder)
-    rows = _read(folder / path, needed=[*page, row, *values])
+    rows = rows_of(folder / path, needed=[*page, row, *values], numbers=values)
+    for name, given in (("draw", draw), ("languages", languages)):
+        if not given:
+            raise ValueError(f"{name} is empty: name at least one, or leave it out.")
     for shape in draw:
         if shape not in SHAPES:
             raise ValueError(f"draw: there is no shape {shape!r}; there are {', '.join(SHAPES)}.")
-    for language in languages:
-        if language not in title:
-            raise ValueError(f"title: there is none in {language!r}, which is among the languages.")
+    _check_titles(title, languages=languages, page=page)
     groups: dict[tuple[str, ...], list[Row]] = {}
     for one in rows:
         groups.setdefault(tuple(one[column] for column in page), []).append(one)
@@ -133,20 +132,16 @@ class Sheet:
         return "\n".join(lines)
 
 
-def _read(path: Path, *, needed: Sequence[str]) -> list[Row]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows: list[Row] = list(csv.DictReader(file))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not in UTF-8.") from error
-    if not rows:
-        raise ValueError(f"{path} has no rows.")
-    for column in needed:
-        if column not in rows[0]:
-            raise ValueError(f"{path} has no column {column!r}; there are {', '.join(rows[0])}.")
-    return rows
+def _check_titles(titles: Mapping[str, str], *, languages: Sequence[str], page: Sequence[str]) -> None:
+    """ValueError for a language without a title, or a title that cannot be filled in."""
+    for language in languages:
+        if language not in titles:
+            raise ValueError(f"title: there is none in {language!r}, which is among the languages.")
+        try:
+            titles[language].format(**{name: name for name in page})
+        except (LookupError, AttributeError, ValueError) as error:
+            slots = ", ".join(f"{{{name}}}" for name in page)
+            raise ValueError(f"title.{language} is {titles[language]!r}; it is filled with the columns of page: {slots}.") from error
 
 
 def _facts(
