@@ -356,8 +356,11 @@ def test_what_is_asked_of_a_text_stands_in_it() -> None:
         ({"queries": ["templates"]}, r"queries is \['templates'\]; it is a list of tables"),
         ({"name": 5}, "name is 5; it is a text"),
         ({"seed": "1"}, "seed is '1'; it is a whole number"),
-        ({"filters": "all"}, r"filters is 'all'; it is a table: \[filters\]"),
+        ({"filters": "all"}, r"filters is 'all'; it is a table\."),
         ({"filters": {"realistic": "no"}}, r"test, \[filters\]: realistic is 'no'; it is true or false"),
+        ({"filters": {"judge": {"others": "3"}}}, r"test, \[filters\.judge\]: others is '3'; it is a whole number"),
+        ({"filters": {"judge": {"urll": "http://x"}}}, r"test, \[filters\.judge\]: there is no field 'urll'; did you mean 'url'"),
+        ({"filters": {"consensus": {"k": "ten"}}}, r"test, \[filters\.consensus\]: k is 'ten'; it is a whole number"),
         ({"output": {"shapes": "beir"}}, r"test, \[output\]: shapes is 'beir'; it is a list of texts: \[\"beir\"\]"),
         ({"folder": "papers"}, "there is no field 'folder'"),
     ],
@@ -452,7 +455,7 @@ def test_a_passage_is_judged_by_its_own_text_and_pictures_of_others_are_not_show
 @pytest.mark.parametrize("wrong", [{"others": "2"}, {"prompt": 3}, {"timeout_s": "60"}])
 def test_an_option_of_the_judge_of_the_wrong_type_is_told(tmp_path: Path, wrong: dict[str, Any]) -> None:
     options = {"url": "http://localhost/v1", "model": "m", **wrong}
-    with pytest.raises(ValueError, match=rf"\[filters\], judge: {next(iter(wrong))} is "):
+    with pytest.raises(ValueError, match=rf"\[filters\.judge\]: {next(iter(wrong))} is "):
         judge.judged([], [], Texts([]), lambda dropped: None, options=options, folder=tmp_path, rule="add")
 
 

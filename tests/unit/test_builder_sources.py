@@ -70,6 +70,8 @@ def test_a_row_of_a_sheet_that_is_wrong_is_told_with_its_place(folder: Path, lin
     [
         (HEAD + "Quay,rope\n", "line 2 has no value for column 'price'"),
         (HEAD, "goods.csv has no rows"),
+        ("", "goods.csv is empty"),
+        ("market,goods\n", "goods.csv has no column 'shop'; there are market, goods"),
         ("shop;item;price\nQuay;rope;12\n", "goods.csv has no column 'shop'; there are shop;item;price"),
         (HEAD + "Quay,r" + "o" * 140_000 + "pe,12\n", "line 2: field larger than field limit"),
     ],
@@ -86,8 +88,8 @@ def test_a_sheet_of_no_shape_or_language_is_refused(folder: Path, name: str) -> 
         pages(folder, {**SHEET, name: []})
 
 
-def test_empty_values_behind_the_last_column_do_no_harm(folder: Path) -> None:
-    (folder / "goods.csv").write_text(HEAD + "Quay,rope,12.5,,\n\nQuay,tar,7,\n", encoding="utf-8")
+def test_blank_lines_and_empty_values_behind_the_last_column_do_no_harm(folder: Path) -> None:
+    (folder / "goods.csv").write_text(HEAD + "Quay,rope,12.5,,\n\n   \nQuay,tar,7,\n,,,,\n", encoding="utf-8")
     assert [fact.answer for fact in pages(folder, SHEET)[0].facts if fact.kind == "cell"] == ["12.5", "7"]
 
 
@@ -127,7 +129,7 @@ def test_a_file_that_is_not_utf_8_is_named(folder: Path, name: str, options: dic
         ({"kind": "files", "paths": ["notes.md"], "texts": "yes"}, "texts is 'yes'; it is true or false"),
         ({**SHEET, "page": "shop"}, r"page is 'shop'; it is a list of texts: \[\"shop\"\]"),
         ({**SHEET, "px": [300]}, r"px is \[300\]; it is a list of 2 whole numbers"),
-        ({**SHEET, "title": "Prices"}, r"title is 'Prices'; it is a table: \[title\]"),
+        ({**SHEET, "title": "Prices"}, r"title is 'Prices'; it is a table\."),
         ({**SHEET, "words": {"de": "Preis"}}, r"words\.de is 'Preis'; it is a table"),
         ({"kind": "drawn", "pages_of": "form"}, r"pages_of is 'form'; it is a list of texts: \[\"form\"\]"),
     ],

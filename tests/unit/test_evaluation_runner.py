@@ -69,6 +69,7 @@ def test_every_model_and_mode_gets_a_result_with_all_that_made_it(card: Card, en
     assert (print["data"]["card"], print["data"]["revision"][:6], print["seed"]) == ("mine", "local ", None)
     assert {"unitower", "numpy", "datasets"} <= print["versions"].keys()
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*") if path.is_file()) == [
+        ".lock",
         "qrels/every-page/mine.qrels",
         "qrels/one-page/mine.qrels",
         "results.jsonl",
@@ -105,7 +106,7 @@ def test_a_run_that_was_killed_goes_on_with_the_page_it_was_at(
     (found, _) = runner.run([(card, ["default"])], opened(encoder)[:1], out=tmp_path / "out")
     assert encoder.encoded == ["the orchard of default"]
     assert found.score == 1.0
-    assert [path.name for path in (tmp_path / "out" / "unfinished").iterdir()] == ["lock"]
+    assert list((tmp_path / "out" / "unfinished").iterdir()) == []
 
 
 def test_a_baseline_that_is_not_installed_is_left_out_unless_there_is_no_other(card: Card, encoder: FakeEncoder, tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_results_that_cannot_be_added_say_so(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(results, "LOCK_WAIT_S", 0.1)
     results.add(tmp_path, [result("mine", 0.5)])
     with (
-        FileLock(tmp_path / "unfinished" / "lock"),
+        FileLock(tmp_path / ".lock"),
         pytest.raises(UnitowerError, match=r"results\.jsonl is being written to by another process"),
     ):
         results.add(tmp_path, [result("mine", 0.25)])

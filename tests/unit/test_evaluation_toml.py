@@ -36,7 +36,7 @@ ASKED: dict[str, Any] = {
         ("paths", ["a", 3], "file, [a]: paths is ['a', 3]; it is a list of texts."),
         ("px", [800], "file, [a]: px is [800]; it is a list of 2 whole numbers."),
         ("shape", "bier", "file, [a]: shape is 'bier'; there are beir, qa."),
-        ("subsets", ["en"], "file, [a]: subsets is ['en']; it is a table: [subsets] with its fields beneath."),
+        ("subsets", ["en"], "file, [a]: subsets is ['en']; it is a table."),
         ("subsets", {"default": "en"}, "file, [a]: subsets.default is 'en'; it is a list of texts: [\"en\"]."),
         ("sources", {"kind": "x"}, "file, [a]: sources is {'kind': 'x'}; it is a list of tables: [[sources]] in place of [sources]."),
         ("words", 3, "file, [a]: words is 3; it is a text or a table."),

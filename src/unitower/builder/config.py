@@ -34,6 +34,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
+from unitower.builder import consensus, judge
 from unitower.evaluation import toml
 
 
@@ -114,6 +115,10 @@ def made(values: Mapping[str, Any], *, folder: Path, where: str) -> Config:
         "output": toml.table(Output, values.get("output", {}), where=f"{where}, [output]"),
     }
     config = Config(**{**values, **parts}, folder=folder)
+    if config.filters.consensus:
+        consensus.settings(config.filters.consensus, where=f"{where}, [filters.consensus]")
+    if config.filters.judge:
+        judge.settings(config.filters.judge, where=f"{where}, {judge.WHERE}")
     choices = {
         "shapes": (config.output.shapes, {"beir", "qa"}),
         "format": ([config.output.format], {"webp", "png"}),

@@ -22,12 +22,12 @@ ENCODED_AT_ONCE = 16
 Ranker = Callable[[Draft], Sequence[str]]
 
 
-def settings(values: Mapping[str, Any]) -> dict[str, Any]:
+def settings(values: Mapping[str, Any], *, where: str = "[filters.consensus]") -> dict[str, Any]:
     """The table `filters.consensus` with what it leaves out. ValueError names what is unknown, wrong or out of range in it."""
-    toml.check(values, {"rankers": Sequence[str], "k": int, "agree": int}, where="[filters], consensus")
+    toml.check(values, {"rankers": Sequence[str], "k": int, "agree": int}, where=where)
     found = {"rankers": ["words"], "k": 10, "agree": 1, **values}
     if not found["rankers"] or not 1 <= found["agree"] <= len(found["rankers"]) or found["k"] < 1:
-        raise ValueError(f"consensus of {found}: agree lies between 1 and the number of rankers, k is 1 or more.")
+        raise ValueError(f"{where} is {found}: agree lies between 1 and the number of rankers, k is 1 or more.")
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unitower.builder import asking
-from unitower.builder.endpoint import EndpointError
+from unitower.builder.endpoint import EndpointError, Settings
 from unitower.builder.types import Draft, Dropped, Page
 from unitower.builder.words import Texts
 from unitower.evaluation import toml
@@ -19,8 +19,19 @@ from unitower.evaluation import toml
 OURS = {"prompt": str, "others": int}
 """Options of a judge beside those of its endpoint."""
 
+WHERE = "[filters.judge]"
+
 OTHERS = 2
 """Further pages that are shown along: the likeliest by words. Each costs as much as the first."""
+
+
+def settings(options: Mapping[str, Any], *, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the judge, and those of its endpoint. ValueError names what is missing, unknown or wrong in them."""
+    ours = {name: value for name, value in options.items() if name in OURS}
+    theirs = {name: value for name, value in options.items() if name not in OURS}
+    toml.check(ours, OURS, where=where)
+    toml.check_fields(theirs, Settings, where=where)
+    return ours, theirs
 
 
 def judged(
@@ -41,9 +52,8 @@ def judged(
 
     Where no money is left, queries are dropped as unjudged.
     """
-    ours = {name: value for name, value in options.items() if name in OURS}
-    toml.check(ours, OURS, where="[filters], judge")
-    asked = asking.endpoint({name: value for name, value in options.items() if name not in OURS}, folder, where="[filters], judge")
+    ours, theirs = settings(options, where=WHERE)
+    asked = asking.endpoint(theirs, folder, where=WHERE)
     system, template = asking.prompt("system", folder), asking.prompt("judge", folder, ours.get("prompt", ""))
     most = ours.get("others", OTHERS)
     by_id = {page.id: page for page in pages}

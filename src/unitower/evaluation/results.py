@@ -3,7 +3,7 @@
     out/results.jsonl                     what is measured, a line each
     out/runs/nano.multi/jina_vdr/tatqa.trec      the documents found, in TREC's form
     out/qrels/jina_vdr/tatqa.qrels        the judgements they were measured by
-    out/unfinished/lock                   held by the one run that adds results
+    out/.lock                             held by the one run that adds results
 
 A line replaces an earlier one of the same task, rule, limit, model and mode.
 """
@@ -23,8 +23,8 @@ from unitower.evaluation.trec import write_whole
 
 FILE = "results.jsonl"
 
-LOCK = "unfinished/lock"
-"""Lies where nothing is kept for good, and stays there: a lock file that is taken away would be two, to those who wait for it."""
+LOCK = ".lock"
+"""Stays there: a lock file that is taken away would be two, to those who wait for it."""
 
 LOCK_WAIT_S = 30.0
 """Adding results takes milliseconds: whoever has the lock for longer hangs."""
@@ -120,7 +120,7 @@ def add(out: Path, made: Iterable[Result]) -> None:
     from filelock import FileLock, Timeout
 
     lock = out / LOCK
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=LOCK_WAIT_S):
             write(out, [*read(out), *made])

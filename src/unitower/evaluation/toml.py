@@ -132,8 +132,8 @@ def _called(hint: Any) -> str:
 
 
 def _written(name: str, value: Any, hint: Any) -> str:
-    """How it would be written, where that can be told: a list around a single value, the head of a table."""
+    """How a list around a single value would be written; nothing where that does not help."""
     kind, inner = get_origin(hint), get_args(hint)
-    if kind in (Sequence, tuple) and not _size(hint) and _fits(value, inner[0]):
-        return f": [[{name}]] in place of [{name}]" if isinstance(value, Mapping) else f": [{json.dumps(value, ensure_ascii=False)}]"
-    return f": [{name}] with its fields beneath" if kind is Mapping or is_dataclass(hint) else ""
+    if kind not in (Sequence, tuple) or _size(hint) or not _fits(value, inner[0]):
+        return ""
+    return f": [[{name}]] in place of [{name}]" if isinstance(value, Mapping) else f": [{json.dumps(value, ensure_ascii=False)}]"

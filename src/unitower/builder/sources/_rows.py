@@ -25,12 +25,16 @@ def rows_of(path: Path, *, needed: Sequence[str], numbers: Sequence[str] = ()) -
     lines = csv.DictReader(io.StringIO(toml.text_of(path), newline=""))
     rows: list[Row] = []
     try:
+        columns = list(lines.fieldnames or ())
+        if not columns:
+            raise ValueError(f"{path} is empty.")
+        _check_columns(columns, needed, where=str(path))
         for row in lines:
             where = f"{path}, line {lines.line_num}"
-            columns = [column for column in row if column is not None]
-            if not rows:
-                _check_columns(columns, needed, where=str(path))
-            if any(cell.strip() for cell in row.pop(None, ())):
+            beyond = row.pop(None, ())
+            if not any((cell or "").strip() for cell in (*row.values(), *beyond)):
+                continue  # a blank line, or nothing but commas
+            if any(cell.strip() for cell in beyond):
                 raise ValueError(f"{where} has more than {len(columns)} values: one with a comma in it stands in quotation marks.")
             for column in columns:
                 if row[column] is None:
