@@ -195,10 +195,10 @@ def test_a_folder_that_holds_something_is_not_written_to_without_resume(whole: P
         run_course(course(), whole)
 
 
-@pytest.mark.parametrize("name", ["save_every", "log_every"])
-def test_steps_between_states_or_lines_are_one_or_more_in_every_stage(name: str) -> None:
-    with pytest.raises(ValueError, match=f"stage 'pages': {name} is 0: give a number of steps, 1 or more"):
-        load("nano_smoke", settings=[f"stages.pages.schedule.{name}=0"])
+@pytest.mark.parametrize("key", ["schedule.save_every", "schedule.log_every", "text_every"])
+def test_steps_between_states_lines_or_texts_are_one_or_more_in_every_stage(key: str) -> None:
+    with pytest.raises(ValueError, match=f"stage 'pages': {key.rpartition('.')[2]} is 0: give a number of steps, 1 or more"):
+        load("nano_smoke", settings=[f"stages.pages.{key}=0"])
 
 
 def test_a_machine_without_text_is_told_what_to_install(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class Course:
     lora     rank and scale of its adapters
     workers  processes that make training material; the result does not depend on them
 
-    ValueError for a stage that saves or logs every 0 steps.
+    ValueError for a stage that saves, logs or has texts every 0 steps.
     """
 
     name: str
@@ -104,6 +104,8 @@ class Course:
         for stage in self.stages:
             if schedule := getattr(stage, "schedule", None):
                 check_steps(schedule, where=f"stage {stage.name!r}: ")
+            if (every := getattr(stage, "text_every", 1)) < 1:
+                raise ValueError(f"stage {stage.name!r}: text_every is {every}: give a number of steps, 1 or more.")
 
 
 def run_course(
