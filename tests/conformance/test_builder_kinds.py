@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builder_samples import FORM, SHEET
 from fake import FakeEncoder
 from PIL import Image
 
@@ -21,16 +22,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "browser": {"paths": ["notes.md", "page.html"], "px": [400, 300]},
     "drawn": {"pages_of": ["form", "letter"], "count": 2, "px": [300, 400]},
     "files": {"paths": ["grey.png", "notes.md"], "texts": True},
-    "filled": {"form": "form.html", "path": "goods.csv", "page": ["shop"], "needs": ["item"], "px": [400, 300]},
+    "filled": {**FORM, "px": [400, 300]},
     "index": {"path": "index"},
-    "sheet": {
-        "path": "goods.csv",
-        "page": ["shop"],
-        "row": "item",
-        "values": ["price"],
-        "title": {"en": "Prices at {shop}"},
-        "px": [300, 200],
-    },
+    "sheet": SHEET,
 }
 """A kind of source -> what it is tried with, over the files below."""
 

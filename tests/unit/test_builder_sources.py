@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import builder_samples
 import pytest
 
 from unitower.builder import queries, sources
@@ -12,16 +13,8 @@ from unitower.builder.config import chosen
 from unitower.builder.types import Fact, Page
 
 HEAD = "shop,item,price\n"
-SHEET: dict[str, Any] = {
-    "kind": "sheet",
-    "path": "goods.csv",
-    "page": ["shop"],
-    "row": "item",
-    "values": ["price"],
-    "title": {"en": "Prices at {shop}"},
-    "px": [300, 200],
-}
-FORM: dict[str, Any] = {"kind": "filled", "form": "form.html", "path": "goods.csv", "page": ["shop"], "needs": ["item"]}
+SHEET: dict[str, Any] = {"kind": "sheet", **builder_samples.SHEET}
+FORM: dict[str, Any] = {"kind": "filled", **builder_samples.FORM}
 
 
 def pages(folder: Path, options: dict[str, Any]) -> list[Page]:
